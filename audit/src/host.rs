@@ -1,0 +1,110 @@
+//! The only window on a machine.
+//!
+//! A probe sees a host through [`Host`]: whole small files, folder listings, metadata, and one synchronous
+//! question whose answer is bytes. The agent implements it for the live machine; [`recorded::Recorded`] plays a
+//! recorded one back. [`declared::Declared`] holds a probe to the reads it declared.
+//!
+//! Paths are [`Path`]s, not text: a file under `/etc/sudoers.d` may have any bytes for a name and still counts.
+
+pub mod declared;
+pub mod gap;
+pub mod recorded;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use declared::Declared;
+pub use gap::{Gap, GapKind};
+pub use recorded::{Recorded, Recording};
+
+/// The largest file a probe may read, in bytes: dpkg's status of a full desktop is about 4 MiB.
+pub const MAX_FILE: u64 = 32 * 1024 * 1024;
+/// The most entries a folder listing may have.
+pub const MAX_ENTRIES: usize = 100_000;
+
+/// A machine, seen.
+pub trait Host {
+    /// The bytes of the regular file at `path` (absolute), at most [`MAX_FILE`]. Follows symbolic links, always
+    /// inside the host's own root. Never blocks on a FIFO or device: those are a gap.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Gap>;
+
+    /// What the folder at `path` holds, sorted by name, at most [`MAX_ENTRIES`].
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap>;
+
+    /// Owner, mode and size of `path`, after following symbolic links.
+    fn stat(&self, path: &Path) -> Result<Stat, Gap>;
+
+    /// The answer to a question no file answers. On a root file system that is not running, a [`GapKind::NotLive`].
+    fn ask(&self, question: Question) -> Result<Vec<u8>, Gap>;
+}
+
+/// `read`, as text. Bytes that are not UTF-8 are kept apart by U+FFFD; use `read` where they must not be.
+pub fn read_text(host: &dyn Host, path: &str) -> Result<String, Gap> {
+    host.read(Path::new(path)).map(|bytes| match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name alone, any bytes.
+    pub name: std::ffi::OsString,
+    /// What it is, links not followed.
+    pub kind: EntryKind,
+}
+
+/// What a folder entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A socket, device or FIFO.
+    Other,
+}
+
+/// Owner, mode and size of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    /// What it is, links followed.
+    pub kind: EntryKind,
+    /// Permission bits, `0o7777`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// What no file answers. One variant is one exchange with the running system; the answer's bytes are as near to
+/// what the system said as can be, so that they can be recorded and parsed in this crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// `adjtimex(2)` with no modes set: a JSON object of the fields `returned` (the TIME_* value), `status`, `offset`, `maxerror`,
+    /// `esterror`, `freq`, `tai` as the kernel gave them.
+    KernelClock,
+    /// chronyd's tracking reply packet (RPY_TRACKING), over its Unix socket.
+    ChronyTracking,
+    /// chronyd's source replies: a JSON array of base64 packets (RPY_SOURCE_DATA), over its Unix socket.
+    ChronySources,
+    /// systemd-timesyncd over D-Bus: a JSON object of `server_name`, `server_address` and the fields of `NTPMessage`.
+    Timesync,
+    /// ntpd or ntpsec: the reply to a mode 6 readvar of the system variables.
+    NtpSystem,
+    /// Names of running time daemons: a JSON array of `comm` names among chronyd, systemd-timesyn, ntpd, openntpd.
+    TimeDaemons,
+    /// The nftables generation id the kernel counts up at each change: decimal digits. Needs no privilege to change nothing.
+    NftGeneration,
+    /// `nft -j list ruleset`, its standard output.
+    NftRuleset,
+}

@@ -1,0 +1,261 @@
+//! A host recorded once and played back: what tests judge, and what a person attaches to a bug report.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, EntryKind, Gap, GapKind, Host, Question, Stat};
+
+/// A host in memory.
+///
+/// One built by hand answers `Missing` for what it does not hold; one played back from a recording answers
+/// `Unrecorded`, because nobody looked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    #[serde(default)]
+    files: BTreeMap<String, Result<Content, Gap>>,
+    #[serde(default)]
+    folders: BTreeMap<String, Result<Vec<(Content, EntryKind)>, Gap>>,
+    #[serde(default)]
+    stats: BTreeMap<String, Result<Stat, Gap>>,
+    #[serde(default)]
+    answers: BTreeMap<Question, Result<Content, Gap>>,
+    #[serde(skip)]
+    by_hand: bool,
+}
+
+/// Bytes, as text where they are text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Content {
+    Text(String),
+    Base64(String),
+}
+
+impl Content {
+    fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Base64(STANDARD.encode(bytes)),
+        }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, Gap> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Base64(text) => STANDARD.decode(text).map_err(|_| Gap::malformed("recording", "not base64")),
+        }
+    }
+}
+
+impl Recorded {
+    /// An empty host, to be filled by hand.
+    pub fn new() -> Self {
+        Self { by_hand: true, ..Self::default() }
+    }
+
+    /// A recording as [`Recording::finish`] wrote it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// With a file of mode 0644 owned by root, and its folders.
+    #[must_use]
+    pub fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let content = content.as_ref();
+        self.files.insert(path.into(), Ok(Content::of(content)));
+        let stat = Stat { kind: EntryKind::File, mode: 0o644, uid: 0, gid: 0, size: content.len() as u64 };
+        self.stats.insert(path.into(), Ok(stat));
+        self.enter(Path::new(path), EntryKind::File);
+        self
+    }
+
+    /// With `path` answering `gap` to every read, listing and stat.
+    #[must_use]
+    pub fn gap(mut self, path: &str, kind: GapKind) -> Self {
+        let gap = Gap::new(kind, path, "recorded so");
+        self.files.insert(path.into(), Err(gap.clone()));
+        self.folders.insert(path.into(), Err(gap.clone()));
+        self.stats.insert(path.into(), Err(gap));
+        self.enter(Path::new(path), EntryKind::File);
+        self
+    }
+
+    /// With an empty folder.
+    #[must_use]
+    pub fn folder(mut self, path: &str) -> Self {
+        self.folders.entry(path.into()).or_insert_with(|| Ok(Vec::new()));
+        self.enter(Path::new(path), EntryKind::Directory);
+        self
+    }
+
+    /// With an answer.
+    #[must_use]
+    pub fn answer(mut self, question: Question, answer: impl AsRef<[u8]>) -> Self {
+        self.answers.insert(question, Ok(Content::of(answer.as_ref())));
+        self
+    }
+
+    /// With a question that cannot be answered.
+    #[must_use]
+    pub fn refuse(mut self, question: Question, kind: GapKind) -> Self {
+        self.answers.insert(question, Err(Gap::new(kind, format!("{question:?}"), "recorded so")));
+        self
+    }
+
+    fn enter(&mut self, path: &Path, kind: EntryKind) {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
+        let entry = (Content::of(name.as_bytes()), kind);
+        let folder = self.folders.entry(key(parent)).or_insert_with(|| Ok(Vec::new()));
+        if let Ok(entries) = folder
+            && !entries.contains(&entry)
+        {
+            entries.push(entry);
+        }
+        self.enter(parent, EntryKind::Directory);
+    }
+
+    fn absent<T>(&self, what: &str) -> Result<T, Gap> {
+        Err(if self.by_hand {
+            Gap::new(GapKind::Missing, what, "no such file or folder")
+        } else {
+            Gap::new(GapKind::Unrecorded, what, "not in this recording")
+        })
+    }
+}
+
+impl Host for Recorded {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
+        match self.files.get(&key(path)) {
+            Some(content) => content.as_ref().map_err(Gap::clone)?.bytes(),
+            None => self.absent(&key(path)),
+        }
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
+        let Some(folder) = self.folders.get(&key(path)) else { return self.absent(&key(path)) };
+        let mut entries = Vec::new();
+        for (name, kind) in folder.as_ref().map_err(Gap::clone)? {
+            entries.push(Entry { name: OsStr::from_bytes(&name.bytes()?).to_owned(), kind: *kind });
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Stat, Gap> {
+        match self.stats.get(&key(path)) {
+            Some(stat) => stat.clone(),
+            None if self.by_hand && self.folders.contains_key(&key(path)) => {
+                Ok(Stat { kind: EntryKind::Directory, mode: 0o755, uid: 0, gid: 0, size: 4096 })
+            }
+            None => self.absent(&key(path)),
+        }
+    }
+
+    fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
+        match self.answers.get(&question) {
+            Some(answer) => answer.as_ref().map_err(Gap::clone)?.bytes(),
+            None if self.by_hand => Err(Gap::new(GapKind::NotLive, format!("{question:?}"), "not a running system")),
+            None => self.absent(&format!("{question:?}")),
+        }
+    }
+}
+
+/// Records every look at `host`, gaps included.
+pub struct Recording<'a> {
+    host: &'a dyn Host,
+    seen: RefCell<Recorded>,
+}
+
+impl<'a> Recording<'a> {
+    /// Begins a recording.
+    pub fn new(host: &'a dyn Host) -> Self {
+        Self { host, seen: RefCell::default() }
+    }
+
+    /// What was seen, ready to be serialised.
+    pub fn finish(self) -> Recorded {
+        self.seen.into_inner()
+    }
+
+    /// Every path looked at so far.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let seen = self.seen.borrow();
+        let mut paths: Vec<PathBuf> =
+            seen.files.keys().chain(seen.folders.keys()).chain(seen.stats.keys()).map(PathBuf::from).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+}
+
+impl Host for Recording<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
+        let seen = self.host.read(path);
+        self.seen.borrow_mut().files.insert(key(path), seen.as_deref().map(Content::of).map_err(Gap::clone));
+        seen
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
+        let seen = self.host.list(path);
+        let entries = seen
+            .as_ref()
+            .map_err(Gap::clone)
+            .map(|entries| entries.iter().map(|entry| (Content::of(entry.name.as_bytes()), entry.kind)).collect());
+        self.seen.borrow_mut().folders.insert(key(path), entries);
+        seen
+    }
+
+    fn stat(&self, path: &Path) -> Result<Stat, Gap> {
+        let seen = self.host.stat(path);
+        self.seen.borrow_mut().stats.insert(key(path), seen.clone());
+        seen
+    }
+
+    fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
+        let seen = self.host.ask(question);
+        let answer = seen.as_deref().map(Content::of).map_err(Gap::clone);
+        self.seen.borrow_mut().answers.insert(question, answer);
+        seen
+    }
+}
+
+/// Paths are kept as text with bytes that are not UTF-8 written `\xNN`, so that a recording is plain JSON and two
+/// names never fall together.
+fn key(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_plays_back_what_was_seen_and_says_what_was_not() {
+        let host = Recorded::new().file("/etc/hostname", "web-1\n").file("/etc/bin", [0xff, 0]);
+        let recording = Recording::new(&host);
+        assert!(recording.read(Path::new("/etc/hostname")).is_ok());
+        assert!(recording.read(Path::new("/etc/bin")).is_ok());
+        assert_eq!(recording.list(Path::new("/etc")).unwrap().len(), 2);
+        let json = serde_json::to_vec(&recording.finish()).unwrap();
+
+        let played = Recorded::from_json(&json).unwrap();
+        assert_eq!(played.read(Path::new("/etc/hostname")).unwrap(), b"web-1\n");
+        assert_eq!(played.read(Path::new("/etc/bin")).unwrap(), [0xff, 0]);
+        assert_eq!(played.read(Path::new("/etc/passwd")).unwrap_err().kind, GapKind::Unrecorded);
+    }
+}

@@ -1,0 +1,47 @@
+//! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
+
+pub mod packages;
+
+use crate::probe::{Erased, Topic};
+
+/// Every probe, in the order reports show them.
+pub static ALL: &[&dyn Topic] = &[&Erased::<packages::Packages>::new()];
+
+/// The probe called `name`.
+pub fn find(name: &str) -> Option<&'static dyn Topic> {
+    ALL.iter().copied().find(|topic| topic.name() == name)
+}
+
+/// All names, in order.
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|topic| topic.name()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Recorded, declared};
+
+    #[test]
+    fn every_probe_declares_reads_that_compile_and_needs_that_exist() {
+        assert!(!ALL.is_empty());
+        for topic in ALL {
+            for read in topic.reads() {
+                assert!(read.starts_with('/') && declared::glob(read).is_ok(), "{}: {read}", topic.name());
+            }
+            for need in topic.needs() {
+                assert!(find(need).is_some(), "{} needs {need}", topic.name());
+            }
+        }
+    }
+
+    #[test]
+    fn facts_of_an_empty_host_survive_encoding() {
+        for topic in ALL {
+            let facts = topic.collect(&Recorded::new());
+            let bytes = topic.encode(&facts).unwrap();
+            let again = topic.encode(&topic.decode(&bytes.items, &bytes.state).unwrap()).unwrap();
+            assert_eq!(bytes, again, "{}", topic.name());
+        }
+    }
+}

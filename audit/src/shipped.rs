@@ -1,0 +1,18 @@
+//! The data that ships with both binaries, as text: baselines and end-of-life dates. Data, not code: the files under
+//! `baselines/` are the source, and a newer file given at run time replaces each.
+
+/// The baseline of a server; applies where no other was assigned.
+pub const LINUX_SERVER: &str = include_str!("../../baselines/linux-server.yaml");
+/// The baseline of a workstation.
+pub const WORKSTATION: &str = include_str!("../../baselines/workstation.yaml");
+/// When software reaches its end of life.
+pub const END_OF_LIFE: &str = include_str!("../../baselines/end-of-life.yaml");
+
+/// The shipped baseline called `name`.
+pub fn baseline(name: &str) -> Option<&'static str> {
+    match name {
+        "linux-server" => Some(LINUX_SERVER),
+        "workstation" => Some(WORKSTATION),
+        _ => None,
+    }
+}

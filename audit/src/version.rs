@@ -1,0 +1,1 @@
+//! Version ordering, exactly as each package manager orders.
