@@ -1,0 +1,75 @@
+//! Which baseline a command judges by: the file or shipped name given, else the host's own, else `linux-server`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use audit::baseline::Baseline;
+use audit::lifecycle::Lifecycles;
+use audit::shipped;
+
+use super::Usage;
+
+/// Where a host keeps its own baseline.
+pub(crate) const OWN: &str = "/etc/plumbline/baseline.yaml";
+/// What applies where no other was given.
+const FALLBACK: &str = "linux-server";
+
+/// The baseline at `given`: a file, or the name of a shipped one.
+pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Baseline> {
+    let Some(given) = given else {
+        return match std::fs::exists(OWN) {
+            Ok(false) => load(Some(Path::new(FALLBACK))),
+            Ok(true) | Err(_) => read(Path::new(OWN)),
+        };
+    };
+    match given.to_str().and_then(|name| Some((name, shipped::baseline(name)?))) {
+        Some((name, text)) => parse(name, text.as_bytes()),
+        None => read(given),
+    }
+}
+
+/// The end-of-life dates that ship with the agent.
+pub(crate) fn lifecycles() -> anyhow::Result<Lifecycles> {
+    Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes()).map_err(|bad| Usage(bad.to_string()).into())
+}
+
+fn read(path: &Path) -> anyhow::Result<Baseline> {
+    let name = path.display().to_string();
+    let bytes = bounded(path).with_context(|| format!("reading the baseline {name}"))?;
+    parse(&name, &bytes)
+}
+
+fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
+    Baseline::parse(name, bytes).map_err(|complaint| Usage(complaint.to_string()).into())
+}
+
+/// The bytes at `path`, at most one more than a document may have: the parser then refuses it by its size.
+pub(crate) fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A FIFO or device as a baseline must not block or be endless: opened without waiting, read up to the cap.
+    let flags = rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(audit::yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shipped_name_is_understood_and_a_mistake_in_a_file_is_a_usage_error() {
+        assert_eq!(load(Some(Path::new("workstation"))).unwrap().name, "workstation");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("b.yaml");
+        std::fs::write(&path, "baseline: 1\nrule: []\n").unwrap();
+        assert!(load(Some(&path)).err().unwrap().is::<Usage>());
+        assert!(load(Some(&folder.path().join("none"))).is_err());
+        assert!(load(Some(Path::new("/dev/zero"))).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Text from a host, made safe for a terminal: control characters and those that turn the reading direction are written
+//! as escapes, so that a package's name cannot move the cursor, recolour a verdict or reorder a line.
+
+/// `text` on one line, every control and direction character escaped.
+pub(crate) fn line(text: &str) -> String {
+    escape(text, false)
+}
+
+/// `text` with its own line breaks kept.
+pub(crate) fn lines(text: &str) -> String {
+    escape(text, true)
+}
+
+fn escape(text: &str, keep_lines: bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if (keep_lines && c == '\n') || !is_hostile(c) {
+            safe.push(c);
+        } else {
+            safe.extend(c.escape_default());
+        }
+    }
+    safe
+}
+
+/// Controls (C0, DEL, C1), bidirectional formatting (Unicode Standard Annex 9), zero-width and line-separating
+/// characters, tags, and the byte order mark.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_the_cursor_or_turns_the_text_is_written_as_an_escape() {
+        for (hostile, safe) in [
+            ("\x1b[2Jgone", "\\u{1b}[2Jgone"),
+            ("a\rb\nc\td", "a\\rb\\nc\\td"),
+            ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{feff}\u{2066}\u{200b}", "\\u{feff}\\u{2066}\\u{200b}"),
+            ("\u{7f}", "\\u{7f}"),
+        ] {
+            assert_eq!(line(hostile), safe);
+        }
+        assert_eq!(line("naïve 日本 ✓"), "naïve 日本 ✓");
+        assert_eq!(lines("a\nb\x07"), "a\nb\\u{7}");
+    }
+}

@@ -1,0 +1,74 @@
+//! The only real [`Host`]: this machine, or a root file system at rest under `--root DIR`.
+//!
+//! Files are reached beneath one folder descriptor and never outside it (`fs`). Questions go to one file a kind; of a
+//! root file system at rest every question is a [`GapKind::NotLive`] gap. Nothing here parses: probes do.
+
+mod chrony;
+mod clock;
+mod daemons;
+mod fs;
+mod nft;
+mod ntp;
+pub(crate) mod sys;
+mod timesync;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use audit::host::{Entry, Gap, GapKind, Host, Question, Stat};
+
+use fs::Anchor;
+
+/// A machine as it runs, or a root file system at rest.
+pub(crate) struct Live {
+    anchor: Anchor,
+    running: bool,
+}
+
+impl Live {
+    /// This machine, or the root file system at `root`.
+    pub(crate) fn open(root: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = root.unwrap_or(Path::new("/"));
+        let anchor = Anchor::open(folder).with_context(|| format!("opening the root folder {}", folder.display()))?;
+        Ok(Self { anchor, running: root.is_none() })
+    }
+
+    /// The host's own name: a label, never an identity. `localhost` where it has none.
+    pub(crate) fn name(&self) -> String {
+        let running = if self.running { sysinfo::System::host_name().ok() } else { None };
+        let written = || self.read(Path::new("/etc/hostname")).ok();
+        let name = running.or_else(|| Some(String::from_utf8_lossy(&written()?).trim().to_owned()));
+        name.filter(|name| !name.is_empty()).map_or_else(|| "localhost".into(), |name| name.chars().take(255).collect())
+    }
+}
+
+impl Host for Live {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
+        self.anchor.read(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
+        self.anchor.list(path)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Stat, Gap> {
+        self.anchor.stat(path)
+    }
+
+    fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
+        if !self.running {
+            let detail = "only a running system can tell, and this is a root file system at rest";
+            return Err(Gap::new(GapKind::NotLive, format!("{question:?}"), detail));
+        }
+        match question {
+            Question::KernelClock => clock::ask(),
+            Question::ChronyTracking => chrony::ask_tracking(),
+            Question::ChronySources => chrony::ask_sources(),
+            Question::Timesync => timesync::ask(),
+            Question::NtpSystem => ntp::ask(),
+            Question::TimeDaemons => daemons::ask(self),
+            Question::NftGeneration => nft::ask_generation(),
+            Question::NftRuleset => nft::ask_ruleset(),
+        }
+    }
+}
