@@ -1,1 +1,26 @@
+//! The harness the scenarios are written with: each file one thing a test can hold.
+//!
+//! Everything a test starts it also ends, by process id, when the value that holds it is dropped; a test that fails
+//! prints the logs of the processes it held. Ports are the system's choice, folders vanish, names of network namespaces
+//! and hosts are unique, so tests may run side by side.
 
+pub mod agent;
+pub mod collector;
+pub mod debian;
+pub mod http;
+pub mod netns;
+pub mod nspawn;
+pub mod processes;
+pub mod root;
+pub mod slack;
+pub mod wire;
+
+/// Whether the long tier runs (`tests/run --long`): then loops are ten times as long.
+pub fn long() -> bool {
+    std::env::var_os("PLUMBLINE_TESTS_LONG").is_some_and(|value| !value.is_empty())
+}
+
+/// `times`, or ten times as many in the long tier.
+pub fn rounds(times: usize) -> usize {
+    if long() { times * 10 } else { times }
+}

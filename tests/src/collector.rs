@@ -1,0 +1,195 @@
+//! A collector: the built `plumbline-collector` on a data folder of its own, its first account's token, and calls of its
+//! command line, which speaks HTTP to it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http::{self, Answer};
+use crate::processes::{Ran, Running, binary, run};
+
+/// A running collector. It can be stopped, killed and started again on the same data at the same address.
+pub struct Collector {
+    running: Option<Running>,
+    url: String,
+    settings: String,
+    admin: String,
+    folder: TempDir,
+}
+
+impl Collector {
+    /// On a loopback port of the system's choice, with no Slack.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, sending to this webhook.
+    #[track_caller]
+    pub fn with_slack(webhook: &str) -> Self {
+        Self::start_with(&format!("slack:\n  webhook: {webhook}\n"))
+    }
+
+    /// With further lines of configuration.
+    #[track_caller]
+    pub fn start_with(settings: &str) -> Self {
+        let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
+        let mut collector = Self {
+            running: None,
+            url: "http://127.0.0.1:0".into(),
+            settings: settings.to_owned(),
+            admin: String::new(),
+            folder,
+        };
+        collector.start_again();
+        collector
+    }
+
+    /// Starts it after a stop or a kill.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let config = self.folder.path().join("collector.yaml");
+        let listen = self.url.trim_start_matches("http://");
+        let data = self.data();
+        let text = format!("listen: {listen}\ndata: {}\n{}", data.display(), self.settings);
+        std::fs::write(&config, text).unwrap();
+        let running = Running::start("the collector", collector(&["serve"]).arg("--config").arg(&config));
+        if self.admin.is_empty() {
+            self.admin = first_token(&running);
+        }
+        let line = running.wait_for("listening on http");
+        let url = line.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+        self.url = url.trim_end_matches('/').to_owned();
+        self.running = Some(running);
+    }
+
+    /// Asks it to end, and waits.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.running.take().unwrap().stop();
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.running.take().unwrap().kill();
+    }
+
+    /// The running process.
+    pub fn process(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A folder beside its data, for files a test needs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The token of the first account, an administrator.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Runs `plumbline-collector WORDS…` as the person whose token this is.
+    #[track_caller]
+    pub fn cli_as(&self, token: &str, words: &[&str]) -> Ran {
+        run(collector(words).env("PLUMBLINE_COLLECTOR", &self.url).env("PLUMBLINE_TOKEN", token))
+    }
+
+    /// The same as the first administrator.
+    #[track_caller]
+    pub fn cli(&self, words: &[&str]) -> Ran {
+        self.cli_as(&self.admin, words)
+    }
+
+    /// What a command answers with `--format json`, as the first administrator.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Value {
+        self.cli(&[words, &["--format", "json"]].concat()).ok().json()
+    }
+
+    /// A fresh enrolment token for a production host.
+    #[track_caller]
+    pub fn new_token(&self) -> String {
+        let made = self.json(&["token", "new", "--environment", "production"]);
+        made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}")).to_owned()
+    }
+
+    /// Adds an account and gives its personal token.
+    #[track_caller]
+    pub fn add_user(&self, name: &str, role: &str) -> String {
+        let made = self.json(&["user", "add", name, "--role", role]);
+        made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}")).to_owned()
+    }
+
+    /// Makes the pending host `name` active.
+    #[track_caller]
+    pub fn inspect(&self, name: &str) {
+        self.cli(&["host", "inspect", name]).ok();
+    }
+
+    /// All hosts.
+    #[track_caller]
+    pub fn hosts(&self) -> Vec<Value> {
+        list(self.json(&["host", "list"]))
+    }
+
+    /// The one host called `name`.
+    #[track_caller]
+    pub fn host(&self, name: &str) -> Value {
+        let hosts = self.hosts();
+        hosts.iter().find(|host| host["name"] == name).unwrap_or_else(|| panic!("no {name} in {hosts:#?}")).clone()
+    }
+
+    /// All drift, oldest first.
+    #[track_caller]
+    pub fn drifts(&self) -> Vec<Value> {
+        list(self.json(&["drift", "list"]))
+    }
+
+    /// An HTTP request with the first administrator's token.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let bearer = format!("Bearer {}", self.admin);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        http::request(method, &format!("{}{path}", self.url), &headers, body)
+    }
+}
+
+/// The list a command answered: itself, or the one list in the object it answered.
+#[track_caller]
+fn list(answer: Value) -> Vec<Value> {
+    match answer {
+        Value::Array(list) => list,
+        Value::Object(fields) => {
+            let found = fields.into_iter().find_map(|(_, value)| value.as_array().cloned());
+            found.unwrap_or_else(|| panic!("no list in the answer"))
+        }
+        other => panic!("no list in {other}"),
+    }
+}
+
+/// The first start prints the first account's token, once.
+#[track_caller]
+fn first_token(running: &Running) -> String {
+    let line = running.wait_for("token");
+    line.split_whitespace().last().unwrap().trim_matches(['`', '"', '.']).to_owned()
+}
+
+/// A call of the built collector with a clean environment.
+pub fn collector(words: &[&str]) -> Command {
+    let mut command = Command::new(binary("plumbline-collector"));
+    command.args(words).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_BACKTRACE", "1");
+    command
+}
