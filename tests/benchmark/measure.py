@@ -1,0 +1,110 @@
+"""Runs whole commands in turn, A B A B, and prints medians and ratios; see tests/bench."""
+
+import json
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+target, ansible, exporter = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+here = pathlib.Path(__file__).parent
+root = here.parent.parent
+plumbline, collector, floor = target / "plumbline", target / "plumbline-collector", target / "floor"
+baseline = root / "baselines/linux-server.yaml"
+dates = root / "baselines/end-of-life.yaml"
+
+
+def run(command):
+    """CPU seconds, wall seconds and peak KiB of one whole run, children included."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, time.monotonic() - began, usage.ru_maxrss, process.returncode
+
+
+def pairs(commands, runs):
+    """Every command once per round; medians per command."""
+    seen = {name: [] for name in commands}
+    for number in range(runs + 1):
+        for name, command in commands.items():
+            figures = run(command)
+            if number:  # the first round warms the caches
+                seen[name].append(figures)
+    return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in seen.items()}
+
+
+def row(name, figures, base):
+    cpu, wall, peak, code = figures
+    print(f"| {name} | {cpu * 1000:.1f} | {wall * 1000:.1f} | {peak / 1024:.1f} | {cpu / base[0]:.2f} | {wall / base[1]:.2f} | {code:.0f} |")
+
+
+def pss(pid):
+    for line in open(f"/proc/{pid}/smaps_rollup"):
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+print(f"machine: {os.cpu_count()} cores, Linux {os.uname().release}")
+print()
+print("| one audit of this host | CPU ms | wall ms | peak MiB | CPU ÷ floor | wall ÷ floor | exit |")
+print("| --- | --- | --- | --- | --- | --- | --- |")
+commands = {"floor": [floor, baseline, dates], "plumbline check": [plumbline, "check", "--baseline", baseline, "--format", "json"]}
+figures = pairs(commands, 40)
+row("floor", figures["floor"], figures["floor"])
+row("plumbline check", figures["plumbline check"], figures["floor"])
+if ansible:
+    playbook = [ansible, "--check", "--connection", "local", "--inventory", "localhost,", here / "playbook.yaml"]
+    peer = pairs({"ansible": playbook}, 3)["ansible"]
+    row("ansible-playbook --check", peer, figures["floor"])
+    check = figures["plumbline check"]
+    print()
+    print(f"plumbline check is {peer[1] / check[1]:.0f} times faster than ansible-playbook --check (wall), {peer[0] / check[0]:.0f} times in CPU")
+
+started = []
+try:
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "collector.yaml").write_text(f"listen: 127.0.0.1:0\ndata: {folder}/collector\n")
+        serve = subprocess.Popen([collector, "serve", "--config", folder / "collector.yaml"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        started.append(serve)
+        url = token = ""
+        while not (url and token):
+            line = serve.stdout.readline()
+            if not line:
+                sys.exit("the collector did not start")
+            for word in line.split():
+                url = word if word.startswith("http://") else url
+                token = word if word.startswith("plt_") else token
+        environment = os.environ | {"PLUMBLINE_COLLECTOR": url, "PLUMBLINE_TOKEN": token}
+        answer = subprocess.run([collector, "token", "new", "--environment", "utility", "--format", "json"], env=environment, check=True, capture_output=True)
+        state = folder / "state"
+        (folder / "agent.yaml").write_text("interval: 5m\n")
+        agent = [plumbline, "--config", folder / "agent.yaml"]
+        subprocess.run([plumbline, "enroll", "--collector", url, "--token", json.loads(answer.stdout)["token"], "--state", state], check=True, capture_output=True)
+        rest = {}
+        for name in ("collect", "ship"):
+            process = subprocess.Popen([plumbline, name, "--state", state], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            started.append(process)
+            rest[name] = process
+        if exporter:
+            rest["node_exporter"] = subprocess.Popen([exporter, "--web.listen-address=127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            started.append(rest["node_exporter"])
+        print()
+        print("at rest after 60 seconds, PSS in MiB:", end=" ", flush=True)
+        time.sleep(60)
+        memory = {name: pss(process.pid) for name, process in rest.items() if process.poll() is None}
+        print(", ".join(f"{name} {value:.1f}" for name, value in memory.items()) + f"; collect and ship together {memory.get('collect', 0) + memory.get('ship', 0):.1f}")
+finally:
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in started:
+        process.wait(timeout=20)
+print()
+print("The weight of an unchanged report on the wire is counted by the scenario `an_unchanged_report_is_small_on_the_wire` in tests/.")
