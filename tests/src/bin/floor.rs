@@ -16,9 +16,11 @@ fn main() {
     count.insert("sudoers", lines("/etc/sudoers") + folder("/etc/sudoers.d"));
     count.insert("os-release", lines("/etc/os-release"));
     count.insert("nsswitch", lines("/etc/nsswitch.conf"));
-    let configuration = ["/etc/chrony/chrony.conf", "/etc/systemd/timesyncd.conf", "/etc/ntpsec/ntp.conf", "/etc/ntp.conf"];
+    let configuration =
+        ["/etc/chrony/chrony.conf", "/etc/systemd/timesyncd.conf", "/etc/ntpsec/ntp.conf", "/etc/ntp.conf"];
     let folders = ["/etc/chrony/conf.d", "/etc/chrony/sources.d", "/run/chrony-dhcp"];
-    let time = configuration.iter().map(|file| lines(file)).sum::<usize>() + folders.iter().map(|path| folder(path)).sum::<usize>();
+    let time = configuration.iter().map(|file| lines(file)).sum::<usize>()
+        + folders.iter().map(|path| folder(path)).sum::<usize>();
     count.insert("time", time);
     count.insert("daemons", daemons());
     count.insert("ruleset", ruleset());
@@ -53,13 +55,20 @@ fn packages() -> usize {
 }
 
 fn colon_separated(path: &str) -> usize {
-    text(path).lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>()).filter(|row| row.len() > 3).count()
+    text(path)
+        .lines()
+        .map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|row| row.len() > 3)
+        .count()
 }
 
 fn lines(path: impl AsRef<Path>) -> usize {
     let text = text(path);
     let words = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    words.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).filter(|row| !row.is_empty()).count()
+    words
+        .map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|row| !row.is_empty())
+        .count()
 }
 
 fn folder(path: &str) -> usize {
@@ -69,13 +78,19 @@ fn folder(path: &str) -> usize {
 
 fn daemons() -> usize {
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-    let processes = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
+    let processes =
+        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
     processes.map(|entry| text(entry.path().join("comm"))).filter(|comm| comm.trim_end() == "chronyd").count()
 }
 
 fn ruleset() -> usize {
     let Some(nft) = ["/usr/sbin/nft", "/sbin/nft"].into_iter().find(|path| Path::new(path).exists()) else { return 0 };
-    let run = Command::new(nft).args(["-j", "list", "ruleset"]).env_clear().stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let run = Command::new(nft)
+        .args(["-j", "list", "ruleset"])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
     let Ok(output) = run else { return 0 };
     let parsed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     parsed.get("nftables").and_then(Value::as_array).map_or(0, Vec::len)
