@@ -19,8 +19,7 @@ fn main() {
     let configuration =
         ["/etc/chrony/chrony.conf", "/etc/systemd/timesyncd.conf", "/etc/ntpsec/ntp.conf", "/etc/ntp.conf"];
     let folders = ["/etc/chrony/conf.d", "/etc/chrony/sources.d", "/run/chrony-dhcp"];
-    let time = configuration.iter().map(|file| lines(file)).sum::<usize>()
-        + folders.iter().map(|path| folder(path)).sum::<usize>();
+    let time = configuration.iter().map(lines).sum::<usize>() + folders.iter().map(|path| folder(path)).sum::<usize>();
     count.insert("time", time);
     count.insert("daemons", daemons());
     count.insert("ruleset", ruleset());
