@@ -95,13 +95,17 @@ pub enum Question {
     KernelClock,
     /// chronyd's tracking reply packet (RPY_TRACKING), over its Unix socket.
     ChronyTracking,
-    /// chronyd's source replies: a JSON array of base64 packets (RPY_SOURCE_DATA), over its Unix socket.
+    /// chronyd's sources, over its Unix socket: a JSON array of `{"source": base64, "name": base64 or null}`, the packets
+    /// RPY_SOURCE_DATA and, for what is not a reference clock, RPY_NTP_SOURCE_NAME.
     ChronySources,
-    /// systemd-timesyncd over D-Bus: a JSON object of `server_name`, `server_address` and the fields of `NTPMessage`.
+    /// systemd-timesyncd over D-Bus: a JSON object of `server_name`, `server_address` (text or null), `poll_interval_max_usec`,
+    /// `now_usec` (the real-time clock when asked) and `message`, the fields of `NTPMessage` that are judged.
     Timesync,
-    /// ntpd or ntpsec: the reply to a mode 6 readvar of the system variables.
+    /// ntpd or ntpsec: the reply to a mode 6 readvar of the system variables. Needs an IP socket, which `collect` does not
+    /// open: always a gap so far.
     NtpSystem,
-    /// Names of running time daemons: a JSON array of `comm` names among chronyd, systemd-timesyn, ntpd, openntpd.
+    /// Running time daemons: a sorted JSON array of `{"name", "unit", "uid"}`, the `comm` name of the process, its systemd
+    /// unit by its control group (or null) and its owner. A process that merely calls itself so is told by the latter two.
     TimeDaemons,
     /// The nftables generation id the kernel counts up at each change: decimal digits. Needs no privilege to change nothing.
     NftGeneration,

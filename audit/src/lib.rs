@@ -15,6 +15,7 @@ pub mod baseline;
 pub mod change;
 pub mod digest;
 pub mod drift;
+pub mod duration;
 pub mod evaluate;
 pub mod facts;
 pub mod finding;

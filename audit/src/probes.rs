@@ -1,11 +1,12 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
 pub mod packages;
+pub mod time;
 
 use crate::probe::{Erased, Topic};
 
 /// Every probe, in the order reports show them.
-pub static ALL: &[&dyn Topic] = &[&Erased::<packages::Packages>::new()];
+pub static ALL: &[&dyn Topic] = &[&Erased::<packages::Packages>::new(), &Erased::<time::Time>::new()];
 
 /// The probe called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Topic> {
