@@ -57,7 +57,7 @@ impl From<Length> for String {
 /// In the largest unit that divides it.
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().find(|(_, scale)| self.0 != 0 && self.0 % scale == 0);
+        let whole = UNITS.iter().find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale));
         let (unit, scale) = whole.copied().unwrap_or(("ms", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }

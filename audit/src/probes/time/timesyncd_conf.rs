@@ -40,9 +40,8 @@ pub(super) fn collect(found: &mut Found<'_>) {
             }
         }
     }
-    match (&fallback, first) {
-        (None, Some(file)) => found.source(OWN, Role::Fallback, "built-in", String::new(), &file),
-        (Some(_), _) | (None, None) => {}
+    if let (None, Some(file)) = (&fallback, first) {
+        found.source(OWN, Role::Fallback, "built-in", String::new(), &file);
     }
     let fallback = fallback.unwrap_or_default().into_iter().map(|named| (Role::Fallback, named));
     for (role, (name, file)) in servers.into_iter().map(|named| (Role::Server, named)).chain(fallback) {
