@@ -11,6 +11,7 @@ pub mod http;
 pub mod netns;
 pub mod nspawn;
 pub mod processes;
+pub mod puppet;
 pub mod root;
 pub mod slack;
 pub mod wire;

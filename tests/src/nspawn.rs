@@ -32,6 +32,7 @@ shift 4
 mount -t tmpfs -o mode=755 tmpfs "$work"
 mkdir "$work/up" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$work/up,workdir=$work/work" "$work/root"
+echo "${name%%-*}" >"$work/root/etc/hostname"
 mount -t cgroup2 none /sys/fs/cgroup # nspawn wants a pure v2 view
 mkdir -p "/sys/fs/cgroup/plumbline-tests/$name"
 echo $$ >"/sys/fs/cgroup/plumbline-tests/$name/cgroup.procs"

@@ -24,6 +24,15 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// The agent linked statically, which runs on older releases too; `tests/run static` builds it.
+pub fn static_agent() -> PathBuf {
+    let built = format!("{}-unknown-linux-gnu/debug/plumbline", std::env::consts::ARCH);
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(3).unwrap().join(built);
+    assert!(path.exists(), "{} is not built: run `tests/run static` first", path.display());
+    path
+}
+
 /// What a program that ended said.
 #[derive(Debug, Clone)]
 pub struct Ran {
