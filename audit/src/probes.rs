@@ -1,14 +1,19 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
 pub mod eol;
+pub mod firewall;
 pub mod packages;
 pub mod time;
 
 use crate::probe::{Erased, Topic};
 
 /// Every probe, in the order reports show them.
-pub static ALL: &[&dyn Topic] =
-    &[&Erased::<packages::Packages>::new(), &Erased::<eol::Eol>::new(), &Erased::<time::Time>::new()];
+pub static ALL: &[&dyn Topic] = &[
+    &Erased::<packages::Packages>::new(),
+    &Erased::<eol::Eol>::new(),
+    &Erased::<time::Time>::new(),
+    &Erased::<firewall::Firewall>::new(),
+];
 
 /// The probe called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Topic> {
