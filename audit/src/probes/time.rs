@@ -117,7 +117,7 @@ pub struct Configured {
     pub role: Role,
     /// Host name, address or device.
     pub name: String,
-    /// The options of each line that names it, spaces normalised.
+    /// The options of each line that names it and has any, spaces normalised.
     pub options: BTreeSet<String>,
     /// The files that name it; a byte that is not UTF-8 is written `\xNN`.
     pub files: BTreeSet<String>,

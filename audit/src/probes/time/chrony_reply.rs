@@ -34,8 +34,8 @@ fn read_tracking(mut data: &[u8]) -> Option<State> {
     let (_reference, _address) = (u32(&mut data)?, take::<20>(&mut data)?);
     let (stratum, leap) = (u16(&mut data)?, u16(&mut data)?);
     let _reference_time = take::<12>(&mut data)?;
-    // chronyd counts the correction that is left: positive where the host is ahead of true time.
-    let offset_ms = float(&mut data)?;
+    // chronyd counts the correction still to be added to the clock: a host that is ahead has a negative one.
+    let offset_ms = float(&mut data)?.saturating_neg();
     let _seven_more = take::<32>(&mut data)?;
     let leap = match leap {
         0 => Leap::None,
@@ -173,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn offsets_are_read_from_chronys_own_float() {
-        // 5 s is 5·2^21 × 2^(4−25), −0.25 s is −2^23 × 2^(0−25).
+    fn offsets_are_read_from_chronys_own_float_and_turned_to_how_far_the_host_is_ahead() {
+        // A correction of 5 s is 5·2^21 × 2^(4−25), one of −0.25 s is −2^23 × 2^(0−25).
         for (bits, ms) in [
-            (encoded(4, 5 << 21), 5_000),
-            (encoded(0, -(1 << 23)), -250),
+            (encoded(4, 5 << 21), -5_000),
+            (encoded(0, -(1 << 23)), 250),
             (encoded(-20, 1 << 23), 0),
             ([0; 4], 0),
-            (encoded(63, (1 << 24) - 1), i64::MAX),
+            (encoded(63, (1 << 24) - 1), -i64::MAX),
         ] {
             let State::Tracking { offset_ms, .. } = tracking(&reply(5, 0, &tracking_data(0, bits))).unwrap() else {
                 unreachable!("tracking gives tracking")

@@ -59,7 +59,9 @@ impl<'a> Found<'a> {
         }
         let empty = Configured { daemon, role, name, options: BTreeSet::new(), files: BTreeSet::new() };
         if let Item::Source(source) = self.items.seen.entry(subject).or_insert(Item::Source(empty)) {
-            source.options.insert(options);
+            if !options.is_empty() {
+                source.options.insert(options);
+            }
             source.files.insert(text(file));
         }
     }
