@@ -1,0 +1,139 @@
+//! `agent.yaml`: what an administrator may set. Each key has its default beside it and its unit in its value.
+//!
+//! Unknown keys are refused at their place. Nothing secret stands here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use audit::yaml::Document;
+use serde::{Deserialize, Deserializer};
+
+use crate::cli::{Usage, bounded};
+
+/// Where the configuration is unless told otherwise.
+pub(crate) const DEFAULT: &str = "/etc/plumbline/agent.yaml";
+
+/// The agent's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// The collector to enrol with, and to ship to in place of the one pinned at enrolment: a URL.
+    pub(crate) collector: Option<String>,
+    /// The PEM file of the certificates to trust, in place of those pinned at enrolment.
+    pub(crate) ca: Option<PathBuf>,
+    /// How often to look even if nothing woke the agent: `5m`.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) interval: Duration,
+    /// Over how long the hosts of a fleet spread their first look, each at its own place by its id. As long as the
+    /// interval where nothing is said.
+    #[serde(deserialize_with = "some_duration")]
+    pub(crate) splay: Option<Duration>,
+    /// The baseline to judge by: a file, or the name of a shipped one.
+    pub(crate) baseline: Option<PathBuf>,
+    /// How much the spool may hold before unchanged reports are dropped: `256MiB`.
+    #[serde(deserialize_with = "size")]
+    pub(crate) spool_limit: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            collector: None,
+            ca: None,
+            interval: Duration::from_secs(300),
+            splay: None,
+            baseline: None,
+            spool_limit: 256 * 1024 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration at `given`, else at [`DEFAULT`] if there is one, else the defaults.
+    pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Self> {
+        let path = given.unwrap_or(Path::new(DEFAULT));
+        if given.is_none() && matches!(std::fs::exists(path), Ok(false)) {
+            return Ok(Self::default());
+        }
+        let name = path.display().to_string();
+        let bytes = bounded(path).with_context(|| format!("reading the configuration {name}"))?;
+        Self::parse(&name, &bytes)
+    }
+
+    fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {
+        let read = || {
+            let document = Document::open(name, bytes)?;
+            // A file of comments alone is a document without a value.
+            let config = if document.value()?.is_null() { Self::default() } else { document.parse()? };
+            if config.interval < Duration::from_secs(1) {
+                return Err(document.complain("interval", "an interval under a second is no interval"));
+            }
+            Ok(config)
+        };
+        read().map_err(|complaint| Usage(complaint.to_string()).into())
+    }
+
+    /// Over how long first looks are spread.
+    pub(crate) fn splay(&self) -> Duration {
+        self.splay.unwrap_or(self.interval)
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    measure(&text, &units)
+        .map(Duration::from_millis)
+        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a time such as `30s`, `5m` or `1h`")))
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    measure(&text, &units)
+        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a size such as `64MiB` or `1GiB`")))
+}
+
+/// A whole number and a unit.
+fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, unit) = text.split_at_checked(split)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse("agent.yaml", text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        assert_eq!(parse("# nothing yet\n").unwrap(), Config::default());
+        let config = parse("interval: 90s\nspool_limit: 1GiB\nsplay: 0s\n").unwrap();
+        assert_eq!(config.interval, Duration::from_secs(90));
+        assert_eq!(config.spool_limit, 1 << 30);
+        assert_eq!(config.splay(), Duration::ZERO);
+        assert_eq!(Config::default().splay(), Config::default().interval);
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_unit_are_pointed_at() {
+        let said = parse("intervall: 5m\n").unwrap_err();
+        assert!(said.starts_with("agent.yaml:1:1: unknown field `intervall`"), "{said}");
+        assert!(said.ends_with("did you mean `interval`?"), "{said}");
+        assert!(parse("interval: 5\n").unwrap_err().starts_with("agent.yaml:1:11: "));
+        assert!(parse("interval: 5 fortnights\n").unwrap_err().contains("is not a time"));
+        assert!(parse("interval: 99999999999999999999d\n").unwrap_err().contains("is not a time"));
+        assert!(parse("interval: 0s\n").unwrap_err().contains("no interval"));
+        assert!(parse("spool_limit: 5MB\n").unwrap_err().contains("is not a size"));
+    }
+}

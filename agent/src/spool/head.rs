@@ -1,0 +1,82 @@
+//! Where a host's chain of reports stands: the last number used, and what the next report must say.
+
+use anyhow::{Context as _, bail};
+use audit::digest::Digest;
+use audit::report::{Dropped, Report};
+use serde::{Deserialize, Serialize};
+
+use crate::durable;
+use crate::state::State;
+
+/// The largest head read, in bytes.
+const MAX: u64 = 4 * 1024 * 1024;
+
+/// The end of the chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    /// The last number used; 0 before the first report.
+    pub(crate) sequence: u64,
+    /// The id of that report.
+    pub(crate) report: Option<Digest>,
+    /// Its manifest.
+    pub(crate) manifest: Option<Digest>,
+    /// What was dropped since, to be stated by the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dropped: Option<Dropped>,
+    /// Runs of numbers, first and last, of reports with the manifest of the one before. Only these may be dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unchanged: Vec<(u64, u64)>,
+}
+
+impl Head {
+    /// The head on disk. A missing one is an error: a chain that began anew would be a fork.
+    pub(crate) fn load(state: &State) -> anyhow::Result<Self> {
+        let path = state.head();
+        let Some(bytes) = durable::read(&path, MAX).context("reading the chain's head")? else {
+            bail!("{} is missing, so the next report's number is unknown: enrol anew with --force", path.display());
+        };
+        serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} is damaged, so the next report's number is unknown: enrol anew with --force", path.display())
+        })
+    }
+
+    /// Puts it on disk.
+    pub(crate) fn save(&self, state: &State) -> anyhow::Result<()> {
+        durable::write(&state.head(), &serde_json::to_vec(self)?, 0o644).context("writing the chain's head")
+    }
+
+    /// The head once `report` follows.
+    pub(super) fn next(&self, report: &Report, id: Digest) -> Self {
+        let mut unchanged = self.unchanged.clone();
+        if self.manifest == Some(report.manifest) {
+            match unchanged.last_mut() {
+                Some((_, last)) if *last + 1 == report.sequence => *last = report.sequence,
+                Some(_) | None => unchanged.push((report.sequence, report.sequence)),
+            }
+        }
+        Self { sequence: report.sequence, report: Some(id), manifest: Some(report.manifest), dropped: None, unchanged }
+    }
+
+    /// The head once the reports `going` are dropped.
+    pub(super) fn dropping(&self, going: &[u64]) -> Self {
+        let mut head = self.clone();
+        for sequence in going {
+            let said = head.dropped.get_or_insert(Dropped { from: *sequence, to: *sequence, count: 0 });
+            said.from = said.from.min(*sequence);
+            said.to = said.to.max(*sequence);
+            said.count += 1;
+        }
+        head
+    }
+
+    /// Whether report `sequence` has the manifest of the one before it.
+    pub(super) fn is_unchanged(&self, sequence: u64) -> bool {
+        self.unchanged.iter().any(|(first, last)| (*first..=*last).contains(&sequence))
+    }
+
+    /// Forgets runs that ended before `oldest`, the first report still spooled.
+    pub(super) fn forget_before(&mut self, oldest: u64) {
+        self.unchanged.retain(|(_, last)| *last >= oldest);
+    }
+}
