@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use audit::host::{Entry, Gap, GapKind, Host, Question, Stat};
 
 use fs::Anchor;
+pub(crate) use fs::Look;
 
 /// A machine as it runs, or a root file system at rest.
 pub(crate) struct Live {
@@ -33,12 +34,41 @@ impl Live {
         Ok(Self { anchor, running: root.is_none() })
     }
 
+    /// What tells whether the file or folder at `path` changes.
+    pub(crate) fn look(&self, path: &Path) -> Look {
+        self.anchor.look(path)
+    }
+
+    /// The file systems whose time stamps tell nothing: those mounted at /proc and /sys.
+    pub(crate) fn volatile(&self) -> Vec<u64> {
+        let root = self.look(Path::new("/")).device();
+        let mounted = ["/proc", "/sys"].map(|path| self.look(Path::new(path)).device());
+        mounted.into_iter().filter(|device| *device != root).flatten().collect()
+    }
+
+    /// Whether a package manager is at work: dpkg and apt hold fcntl locks on these files from start to end.
+    pub(crate) fn is_being_changed(&self) -> bool {
+        let locks = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
+        locks.iter().any(|path| self.anchor.is_locked(Path::new(path)) == Some(true))
+    }
+
     /// The host's own name: a label, never an identity. `localhost` where it has none.
     pub(crate) fn name(&self) -> String {
         let running = if self.running { sysinfo::System::host_name().ok() } else { None };
         let written = || self.read(Path::new("/etc/hostname")).ok();
         let name = running.or_else(|| Some(String::from_utf8_lossy(&written()?).trim().to_owned()));
         name.filter(|name| !name.is_empty()).map_or_else(|| "localhost".into(), |name| name.chars().take(255).collect())
+    }
+
+    /// The operating system and, where it runs, its kernel: for people. Source: os-release(5).
+    pub(crate) fn system(&self) -> String {
+        let release = ["/etc/os-release", "/usr/lib/os-release"];
+        let text = release.iter().find_map(|path| audit::host::read_text(self, path).ok()).unwrap_or_default();
+        let pretty = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        let name = pretty.map_or("Linux", |value| value.trim_matches(['"', '\'']));
+        let kernel = if self.running { sysinfo::System::kernel_version().ok() } else { None };
+        let system = kernel.map_or_else(|| name.to_owned(), |kernel| format!("{name}, kernel {kernel}"));
+        system.chars().take(255).collect()
     }
 }
 

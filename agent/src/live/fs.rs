@@ -19,6 +19,45 @@ use rustix::io::Errno;
 /// How often a lookup is tried again that a rename elsewhere disturbed: openat2(2) answers EAGAIN then.
 const TRIES: u32 = 16;
 
+/// What was seen of a path at one instant, to tell later whether it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Something is there.
+    At(Box<Mark>),
+    /// It could not be seen.
+    Gap(GapKind),
+}
+
+/// Where a file is, what it is and when it last changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    place: (u64, u64),
+    size: i64,
+    owner: (u32, u32, u32),
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl Look {
+    /// Whether an equal look later would prove that nothing changed: not where the file changed within a second of
+    /// `now` (seconds since 1970), for its time stamp might hide another change in the same tick; and not under /proc
+    /// and /sys, whose files have no honest time stamps.
+    pub(crate) fn is_steady(&self, now: i64, volatile: &[u64]) -> bool {
+        match self {
+            Self::At(mark) => mark.changed.0 < now - 1 && !volatile.contains(&mark.place.0),
+            Self::Gap(_) => true,
+        }
+    }
+
+    /// The file system it stands on.
+    pub(super) fn device(&self) -> Option<u64> {
+        match self {
+            Self::At(mark) => Some(mark.place.0),
+            Self::Gap(_) => None,
+        }
+    }
+}
+
 /// A root folder.
 pub(super) struct Anchor {
     root: OwnedFd,
@@ -105,6 +144,28 @@ impl Anchor {
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
         })
+    }
+
+    /// What tells that a file or folder has not changed; see [`Look`].
+    pub(super) fn look(&self, path: &Path) -> Look {
+        let seen = self.reach(path, OFlags::PATH | OFlags::CLOEXEC);
+        match seen.and_then(|file| rustix::fs::fstat(&file).map_err(|error| gap(path, error))) {
+            Ok(stat) => Look::At(Box::new(Mark {
+                place: (stat.st_dev, stat.st_ino),
+                size: stat.st_size,
+                owner: (stat.st_uid, stat.st_gid, stat.st_mode),
+                modified: (stat.st_mtime, stat.st_mtime_nsec),
+                changed: (stat.st_ctime, stat.st_ctime_nsec),
+            })),
+            Err(gap) => Look::Gap(gap.kind),
+        }
+    }
+
+    /// Whether another process holds a write lock on the file at `path`, as fcntl(2) locks go. `None`: cannot tell.
+    pub(super) fn is_locked(&self, path: &Path) -> Option<bool> {
+        let file = self.reach(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).ok()?;
+        let asked = rustix::process::Flock::from(rustix::process::FlockType::WriteLock);
+        rustix::process::fcntl_getlk(&file, &asked).ok().map(|holder| holder.is_some())
     }
 
     fn reach(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Gap> {

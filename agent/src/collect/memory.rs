@@ -1,0 +1,216 @@
+//! What the last cycle saw, so that a cycle in which nothing changed reads no file again and spawns no process.
+//!
+//! A probe's facts are taken over when every path it looked at still looks the same (inode, size, owner, times) and every
+//! question it asked has the same answer. Questions are asked anew each cycle, for their answers cost little, but for the
+//! nftables ruleset, which only a program can tell: it is asked when the kernel's generation id has changed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use audit::digest::Digest;
+use audit::facts::AnyFacts;
+use audit::host::{Entry, Gap, Host, Question, Stat};
+use audit::probe::Topic;
+use audit::report::ProbeFacts;
+
+use crate::live::{Live, Look};
+
+/// The last cycle, by probe.
+#[derive(Default)]
+pub(super) struct Memory {
+    probes: BTreeMap<&'static str, Remembered>,
+    ruleset: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// One probe's facts, and what would have to change for them to.
+#[derive(Clone)]
+pub(super) struct Remembered {
+    pub(super) facts: AnyFacts,
+    pub(super) named: ProbeFacts,
+    seen: Seen,
+}
+
+/// What a probe looked at and was told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    looks: BTreeMap<PathBuf, Look>,
+    answers: BTreeMap<Question, Result<Digest, Gap>>,
+    unsteady: bool,
+}
+
+impl Memory {
+    /// What is remembered of `topic` if nothing it depends on has changed.
+    pub(super) fn recall(&self, topic: &dyn Topic, cycle: &Cycle<'_>) -> Option<Remembered> {
+        let remembered = self.probes.get(topic.name())?;
+        let seen = &remembered.seen;
+        let same = !seen.unsteady
+            && seen.looks.iter().all(|(path, look)| cycle.live.look(path) == *look)
+            && seen.answers.iter().all(|(question, answer)| named(&cycle.answer(*question)) == *answer);
+        same.then(|| remembered.clone())
+    }
+
+    /// Remembers what `topic` saw.
+    pub(super) fn keep(&mut self, topic: &dyn Topic, facts: AnyFacts, named: ProbeFacts, seen: Seen) {
+        self.probes.insert(topic.name(), Remembered { facts, named, seen });
+    }
+
+    /// Begins a cycle at `now`, seconds since 1970.
+    pub(super) fn begin<'a>(&self, live: &'a Live, now: i64) -> Cycle<'a> {
+        let ruleset = self.ruleset.clone();
+        Cycle { live, now, volatile: live.volatile(), answers: RefCell::default(), ruleset: RefCell::new(ruleset) }
+    }
+
+    /// Ends it.
+    pub(super) fn end(&mut self, cycle: Cycle<'_>) {
+        self.ruleset = cycle.ruleset.into_inner();
+    }
+}
+
+/// One cycle: each question is asked once in it.
+pub(super) struct Cycle<'a> {
+    live: &'a Live,
+    now: i64,
+    volatile: Vec<u64>,
+    answers: RefCell<BTreeMap<Question, Result<Vec<u8>, Gap>>>,
+    /// The generation id and the ruleset of that generation.
+    ruleset: RefCell<Option<(Vec<u8>, Vec<u8>)>>,
+}
+
+impl Cycle<'_> {
+    /// Observes `topic`, noting what it looks at.
+    pub(super) fn observe(&self, topic: &dyn Topic) -> (AnyFacts, Seen) {
+        let noting = Noting { cycle: self, seen: RefCell::default() };
+        let facts = topic.collect(&noting);
+        (facts, noting.seen.into_inner())
+    }
+
+    fn answer(&self, question: Question) -> Result<Vec<u8>, Gap> {
+        if let Some(answer) = self.answers.borrow().get(&question) {
+            return answer.clone();
+        }
+        let answer = if question == Question::NftRuleset { self.ruleset() } else { self.live.ask(question) };
+        self.answers.borrow_mut().insert(question, answer.clone());
+        answer
+    }
+
+    fn ruleset(&self) -> Result<Vec<u8>, Gap> {
+        let before = self.answer(Question::NftGeneration).ok();
+        if let Some(known) = before.as_ref().and_then(|generation| self.known_ruleset(generation)) {
+            return Ok(known);
+        }
+        let answer = self.live.ask(Question::NftRuleset);
+        // A ruleset that changed while it was listed belongs to no generation.
+        let after = self.live.ask(Question::NftGeneration).ok();
+        let generation = before.filter(|before| Some(before) == after.as_ref());
+        *self.ruleset.borrow_mut() = generation.zip(answer.as_ref().ok().cloned());
+        answer
+    }
+
+    fn known_ruleset(&self, generation: &[u8]) -> Option<Vec<u8>> {
+        let known = self.ruleset.borrow();
+        known.as_ref().filter(|(at, _)| at == generation).map(|(_, ruleset)| ruleset.clone())
+    }
+}
+
+fn named(answer: &Result<Vec<u8>, Gap>) -> Result<Digest, Gap> {
+    answer.as_ref().map(|bytes| Digest::of(bytes)).map_err(Gap::clone)
+}
+
+/// The live host, with a note of everything looked at.
+struct Noting<'a> {
+    cycle: &'a Cycle<'a>,
+    seen: RefCell<Seen>,
+}
+
+impl Noting<'_> {
+    /// Noted before the look itself: what changes in between is then seen to differ by the next cycle.
+    fn note(&self, path: &Path) {
+        let look = self.cycle.live.look(path);
+        let mut seen = self.seen.borrow_mut();
+        seen.unsteady |= !look.is_steady(self.cycle.now, &self.cycle.volatile);
+        // The first look counts: a later one may already show a change that the first read did not.
+        seen.looks.entry(path.to_owned()).or_insert(look);
+    }
+}
+
+impl Host for Noting<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
+        self.note(path);
+        self.cycle.live.read(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
+        self.note(path);
+        self.cycle.live.list(path)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Stat, Gap> {
+        self.note(path);
+        self.cycle.live.stat(path)
+    }
+
+    fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
+        let answer = self.cycle.answer(question);
+        self.seen.borrow_mut().answers.insert(question, named(&answer));
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audit::probes;
+
+    fn cycle(memory: &mut Memory, live: &Live, now: i64) -> bool {
+        let topic = probes::find("packages").unwrap();
+        let cycle = memory.begin(live, now);
+        let recalled = memory.recall(topic, &cycle).is_some();
+        if !recalled {
+            let (facts, seen) = cycle.observe(topic);
+            let nothing = Digest::of(b"");
+            memory.keep(topic, facts, ProbeFacts { schema: 1, items: nothing, state: nothing }, seen);
+        }
+        memory.end(cycle);
+        recalled
+    }
+
+    #[test]
+    fn facts_are_taken_over_until_a_file_the_probe_read_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let status = folder.path().join("var/lib/dpkg/status");
+        std::fs::create_dir_all(status.parent().unwrap()).unwrap();
+        std::fs::write(&status, "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n").unwrap();
+        let live = Live::open(Some(folder.path())).unwrap();
+        let later = chrono::Utc::now().timestamp() + 3600;
+        let mut memory = Memory::default();
+        assert!(!cycle(&mut memory, &live, later));
+        assert!(cycle(&mut memory, &live, later), "nothing changed");
+        std::fs::write(&status, "Package: a\nStatus: install ok installed\nVersion: 2\nArchitecture: all\n").unwrap();
+        assert!(!cycle(&mut memory, &live, later), "the same size, but another time stamp");
+        assert!(cycle(&mut memory, &live, later));
+        std::fs::rename(&status, status.with_extension("old")).unwrap();
+        assert!(!cycle(&mut memory, &live, later), "gone");
+    }
+
+    #[test]
+    fn a_file_that_changed_just_now_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let status = folder.path().join("var/lib/dpkg/status");
+        std::fs::create_dir_all(status.parent().unwrap()).unwrap();
+        std::fs::write(&status, "").unwrap();
+        let live = Live::open(Some(folder.path())).unwrap();
+        let now = chrono::Utc::now().timestamp();
+        let mut memory = Memory::default();
+        assert!(!cycle(&mut memory, &live, now));
+        assert!(!cycle(&mut memory, &live, now), "a second change in the same tick would not show");
+    }
+
+    #[test]
+    fn files_under_proc_are_never_taken_over() {
+        let live = Live::open(None).unwrap();
+        let look = live.look(Path::new("/proc/self/status"));
+        assert!(!look.is_steady(i64::MAX, &live.volatile()));
+        assert!(live.look(Path::new("/etc")).is_steady(i64::MAX, &live.volatile()));
+    }
+}
