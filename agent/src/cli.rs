@@ -3,30 +3,56 @@
 //! 0 all is well · 1 a deviation, or the command could not do its work · 2 bad usage or baseline · 3 something could not
 //! be determined.
 
-mod baselines;
+pub(crate) mod baselines;
 mod check;
+mod enroll;
 mod facts;
 mod human;
+mod lint;
 mod printer;
+mod record;
 mod safe_text;
+mod services;
+mod status;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use audit::yaml::did_you_mean;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use baselines::bounded;
 
 /// Judges this host against a baseline, and reports what has drifted, signed.
 #[derive(Parser)]
-#[command(name = "plumbline", version, max_term_width = 100)]
+#[command(name = "plumbline", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const AFTER_HELP: &str = "Logging goes to standard error; PLUMBLINE_LOG sets how much (error, warn, info, debug).";
+
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
     Facts(facts::Facts),
+    Baseline(lint::Baselines),
+    Enroll(enroll::Enroll),
+    Collect(services::Collect),
+    Ship(services::Ship),
+    Status(status::Status),
+    Record(record::Record),
+    Completions(Completions),
+}
+
+/// Write a completion script for a shell.
+#[derive(clap::Args)]
+struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
 }
 
 /// An error that is the caller's to mend, answered with status 2.
@@ -36,17 +62,50 @@ pub(crate) struct Usage(pub(crate) String);
 
 /// Reads the command line, does what it says, and answers with the exit status.
 pub(crate) fn run() -> ExitCode {
-    let answer = match Arguments::parse().command {
-        Command::Check(check) => check.run().map_err(|error| (error, 2)),
-        Command::Facts(facts) => facts.run().map_err(|error| (error, 2)),
+    let command = Arguments::parse().command;
+    log();
+    // What judges or shows answers 2 where it cannot: its 1 and 3 speak of the host.
+    let (answer, failed) = match command {
+        Command::Check(check) => (check.run(), 2),
+        Command::Facts(facts) => (facts.run(), 2),
+        Command::Baseline(baselines) => (baselines.run(), 2),
+        Command::Record(record) => (record.run(), 2),
+        Command::Completions(completions) => (completions.run(), 2),
+        Command::Enroll(enroll) => (enroll.run(), 1),
+        Command::Collect(collect) => (collect.run(), 1),
+        Command::Ship(ship) => (ship.run(), 1),
+        Command::Status(status) => (status.run(), 1),
     };
     match answer {
         Ok(code) => ExitCode::from(code),
-        Err((error, code)) => {
+        Err(error) => {
             printer::complain(&format!("{error:#}"));
-            ExitCode::from(if error.is::<Usage>() { 2 } else { code })
+            ExitCode::from(if error.is::<Usage>() { 2 } else { failed })
         }
     }
+}
+
+impl Completions {
+    fn run(self) -> anyhow::Result<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "plumbline", &mut script);
+        printer::print_data(&String::from_utf8(script)?)?;
+        Ok(0)
+    }
+}
+
+/// Logs to standard error, warnings and our own information where `PLUMBLINE_LOG` says nothing else.
+fn log() {
+    let filter = std::env::var("PLUMBLINE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,plumbline=info"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+}
+
+/// Runs `work` on this thread alone: the agent waits far more than it works, and threads cost memory.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    Ok(runtime.block_on(work))
 }
 
 /// The probes called `names`, or the nearest name to one that is none.

@@ -16,31 +16,32 @@ const FALLBACK: &str = "linux-server";
 
 /// The baseline at `given`: a file, or the name of a shipped one.
 pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Baseline> {
-    let Some(given) = given else {
-        return match std::fs::exists(OWN) {
-            Ok(false) => load(Some(Path::new(FALLBACK))),
-            Ok(true) | Err(_) => read(Path::new(OWN)),
-        };
-    };
-    match given.to_str().and_then(|name| Some((name, shipped::baseline(name)?))) {
-        Some((name, text)) => parse(name, text.as_bytes()),
-        None => read(given),
+    let (name, bytes) = text(given)?;
+    parse(&name, &bytes)
+}
+
+/// Its name for complaints, and its text.
+pub(crate) fn text(given: Option<&Path>) -> anyhow::Result<(String, Vec<u8>)> {
+    let given = given.unwrap_or_else(|| {
+        // Where it cannot be seen whether there is one, reading it says why.
+        if matches!(std::fs::exists(OWN), Ok(false)) { Path::new(FALLBACK) } else { Path::new(OWN) }
+    });
+    let name = given.display().to_string();
+    if let Some(shipped) = given.to_str().and_then(shipped::baseline) {
+        return Ok((name, shipped.as_bytes().to_vec()));
     }
+    let bytes = bounded(given).with_context(|| format!("reading the baseline {name}"))?;
+    Ok((name, bytes))
+}
+
+/// The baseline in `bytes`.
+pub(crate) fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
+    Baseline::parse(name, bytes).map_err(|complaint| Usage(complaint.to_string()).into())
 }
 
 /// The end-of-life dates that ship with the agent.
 pub(crate) fn lifecycles() -> anyhow::Result<Lifecycles> {
     Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes()).map_err(|bad| Usage(bad.to_string()).into())
-}
-
-fn read(path: &Path) -> anyhow::Result<Baseline> {
-    let name = path.display().to_string();
-    let bytes = bounded(path).with_context(|| format!("reading the baseline {name}"))?;
-    parse(&name, &bytes)
-}
-
-fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
-    Baseline::parse(name, bytes).map_err(|complaint| Usage(complaint.to_string()).into())
 }
 
 /// The bytes at `path`, at most one more than a document may have: the parser then refuses it by its size.

@@ -67,11 +67,13 @@ impl Check {
         let facts = observe(&host, &baseline.probes());
         let findings = evaluate(&baseline, &Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles });
         let name = host.name();
-        let text = match self.format {
-            Format::Human => human::findings(&name, &baseline, &findings),
-            Format::Json => serde_json::to_string_pretty(&document(&name, &baseline, &findings))? + "\n",
-        };
-        printer::print(&text)?;
+        match self.format {
+            Format::Human => printer::print(&human::findings(&name, &baseline, &findings))?,
+            Format::Json => {
+                let shown = document(&name, &baseline, &findings);
+                printer::print_data(&(serde_json::to_string_pretty(&shown)? + "\n"))?;
+            }
+        }
         Ok(exit_code(&findings, self.fail_on.severity()))
     }
 }

@@ -45,7 +45,7 @@ impl Facts {
             Format::Json => serde_json::to_string_pretty(&shown)? + "\n",
             Format::Yaml => serde_yaml::to_string(&shown)?,
         };
-        printer::print(&text)?;
+        printer::print_data(&text)?;
         Ok(0)
     }
 }

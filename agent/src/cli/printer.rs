@@ -15,6 +15,15 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Writes data for programs, byte for byte.
+pub(super) fn print_data(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
 /// Writes an error, made safe: it may quote a hostile file's name.
 pub(super) fn complain(text: &str) {
     // Where even standard error is closed there is nobody left to tell; the exit status still says it.
