@@ -62,7 +62,20 @@ impl Agent {
     /// `plumbline WORDS…` with its root and state; what needs neither is called by [`plumbline`].
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = plumbline(words);
-        command.arg("--root").arg(self.host.root()).arg("--state").arg(&self.state);
+        command.arg("--root").arg(self.host.root());
+        self.with_state(command)
+    }
+
+    /// The same on the running machine instead of the made-up host.
+    pub fn live_command(&self, words: &[&str]) -> Command {
+        self.with_state(plumbline(words))
+    }
+
+    fn with_state(&self, mut command: Command) -> Command {
+        // No waiting for a turn, and no second look by the clock: what a test sees, an event caused.
+        let config = self.state.with_file_name("agent.yaml");
+        std::fs::write(&config, "interval: 1h\nsplay: 0s\n").unwrap();
+        command.arg("--state").arg(&self.state).arg("--config").arg(config);
         command
     }
 

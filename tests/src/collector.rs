@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Answer};
-use crate::processes::{Ran, Running, binary, run};
+use crate::processes::{Ran, Running, binary, eventually, run};
 
 /// A running collector. It can be stopped, killed and started again on the same data at the same address.
 pub struct Collector {
@@ -133,6 +133,34 @@ impl Collector {
         made["token"].as_str().unwrap_or_else(|| panic!("no token in {made}")).to_owned()
     }
 
+    /// Three people, none an administrator.
+    #[track_caller]
+    pub fn people(&self) -> People {
+        let [rhea, ava, otto] = [("rhea", "requester"), ("ava", "approver"), ("otto", "approver")]
+            .map(|(name, role)| self.add_user(name, role));
+        People { rhea, ava, otto }
+    }
+
+    /// Asks for a minor change of `item` on `host`, open from now for an hour, and gives its id.
+    #[track_caller]
+    pub fn ask(&self, token: &str, host: &str, item: &str) -> String {
+        let asked = self.cli_as(
+            token,
+            &[
+                "change", "new", "--title", "a change", "--class", "minor", "--host", host, "--item", item, "--from",
+                "now", "--until", "+1h", "--reason", "a test", "--format", "json",
+            ],
+        );
+        let made = asked.ok().json();
+        made["id"].as_str().unwrap_or_else(|| panic!("no id in {made}")).to_owned()
+    }
+
+    /// Approves a change, or tries to.
+    #[track_caller]
+    pub fn approve(&self, token: &str, change: &str) -> Ran {
+        self.cli_as(token, &["change", "approve", change])
+    }
+
     /// Makes the pending host `name` active.
     #[track_caller]
     pub fn inspect(&self, name: &str) {
@@ -152,10 +180,24 @@ impl Collector {
         hosts.iter().find(|host| host["name"] == name).unwrap_or_else(|| panic!("no {name} in {hosts:#?}")).clone()
     }
 
-    /// All drift, oldest first.
+    /// All drift.
     #[track_caller]
     pub fn drifts(&self) -> Vec<Value> {
-        list(self.json(&["drift", "list"]))
+        list(self.json(&["drift", "list", "--all"]))
+    }
+
+    /// Waits for the drift of `subject` to be judged, and gives it.
+    #[track_caller]
+    pub fn drift_of(&self, subject: &str) -> Value {
+        self.drift_until(subject, |_| true)
+    }
+
+    /// Waits until the drift of `subject` is as asked, and gives it.
+    #[track_caller]
+    pub fn drift_until(&self, subject: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        eventually(&format!("drift of {subject}"), || {
+            self.drifts().into_iter().find(|drift| drift["subject"] == subject && holds(drift))
+        })
     }
 
     /// An HTTP request with the first administrator's token.
@@ -165,6 +207,16 @@ impl Collector {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         http::request(method, &format!("{}{path}", self.url), &headers, body)
     }
+}
+
+/// Personal tokens of three people: rhea asks for changes, ava and otto approve.
+pub struct People {
+    /// The requester's.
+    pub rhea: String,
+    /// An approver's.
+    pub ava: String,
+    /// Another approver's.
+    pub otto: String,
 }
 
 /// The list a command answered: itself, or the one list in the object it answered.
@@ -183,7 +235,7 @@ fn list(answer: Value) -> Vec<Value> {
 /// The first start prints the first account's token, once.
 #[track_caller]
 fn first_token(running: &Running) -> String {
-    let line = running.wait_for("token");
+    let line = running.wait_for("personal token");
     line.split_whitespace().last().unwrap().trim_matches(['`', '"', '.']).to_owned()
 }
 

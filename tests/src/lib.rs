@@ -25,3 +25,11 @@ pub fn long() -> bool {
 pub fn rounds(times: usize) -> usize {
     if long() { times * 10 } else { times }
 }
+
+/// A number below `bound`, another at each call. Only for moments to strike at: nothing depends on which it is.
+pub fn random(bound: u64) -> u64 {
+    use std::io::Read as _;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % bound.max(1)
+}

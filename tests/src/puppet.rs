@@ -98,16 +98,18 @@ impl Puppet {
     pub fn report_packages(&mut self, packages: &[(&str, &str)]) -> Sealed<Report> {
         let bodies = Bodies::of(packages);
         let sealed = self.next(Digest::of(&bodies.manifest));
-        let receipt = self.receipt(&self.post(&sealed.bytes));
-        if receipt.lacks.contains(&Digest::of(&bodies.manifest)) {
-            let answer = self.put(sealed.verified.id(), &bodies.manifest);
-            assert_eq!(answer.status, 204, "{}", answer.text());
-        }
-        for body in [&bodies.findings, &bodies.items, &bodies.state] {
-            let answer = self.put(sealed.verified.id(), body);
-            assert_eq!(answer.status, 204, "{}", answer.text());
-        }
+        self.receipt(&self.post(&sealed.bytes));
+        self.send_bodies(sealed.verified.id(), &bodies);
         sealed
+    }
+
+    /// Sends everything a report names, the manifest first: it says that the rest belongs to it.
+    #[track_caller]
+    pub fn send_bodies(&self, report: Digest, bodies: &Bodies) {
+        for body in [&bodies.manifest, &bodies.findings, &bodies.items, &bodies.state] {
+            let answer = self.put(report, body);
+            assert_eq!(answer.status, 204, "{}", answer.text());
+        }
     }
 }
 

@@ -163,6 +163,16 @@ impl Drop for Slack {
     }
 }
 
+/// Every text in a message, one a line: what a person reads, wherever in its blocks it stands.
+pub fn words(message: &Value) -> String {
+    match message {
+        Value::String(text) => format!("{text}\n"),
+        Value::Array(list) => list.iter().map(words).collect(),
+        Value::Object(fields) => fields.values().map(words).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => String::new(),
+    }
+}
+
 async fn receive(
     State(shared): State<Arc<Shared>>,
     Path(secret): Path<String>,
