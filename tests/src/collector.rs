@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{self, Answer};
+use crate::certificates::Authority;
+use crate::netns::{SWITCH_ADDRESS, Switch};
 use crate::processes::{Ran, Running, binary, eventually, run};
 
 /// A running collector. It can be stopped, killed and started again on the same data at the same address.
@@ -16,6 +17,10 @@ pub struct Collector {
     url: String,
     settings: String,
     admin: String,
+    /// What runs its commands where it runs: nothing, or `ip netns exec NAME`.
+    within: Vec<String>,
+    /// The authority its certificate is by, if it speaks TLS.
+    authority: Option<PathBuf>,
     folder: TempDir,
 }
 
@@ -36,13 +41,26 @@ impl Collector {
     #[track_caller]
     pub fn start_with(settings: &str) -> Self {
         let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
-        let mut collector = Self {
-            running: None,
-            url: "http://127.0.0.1:0".into(),
-            settings: settings.to_owned(),
-            admin: String::new(),
-            folder,
-        };
+        Self::begin("http://127.0.0.1:0", settings, Vec::new(), None, folder)
+    }
+
+    /// Inside a switch's namespace, on TLS at its address, with further lines of configuration. Needs root.
+    #[track_caller]
+    pub fn on_switch(switch: &Switch, authority: &Authority, settings: &str) -> Self {
+        let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
+        let (certificate, key) = authority.issue(SWITCH_ADDRESS, folder.path());
+        let trusted = folder.path().join("authority.pem");
+        std::fs::write(&trusted, authority.pem()).unwrap();
+        let (certificate, key) = (certificate.display(), key.display());
+        let settings = format!("tls:\n  certificate: {certificate}\n  key: {key}\n{settings}");
+        let within = ["ip", "netns", "exec", switch.namespace().name()].map(str::to_owned).to_vec();
+        Self::begin(&format!("https://{SWITCH_ADDRESS}:8443"), &settings, within, Some(trusted), folder)
+    }
+
+    #[track_caller]
+    fn begin(url: &str, settings: &str, within: Vec<String>, authority: Option<PathBuf>, folder: TempDir) -> Self {
+        let (url, settings) = (url.to_owned(), settings.to_owned());
+        let mut collector = Self { running: None, url, settings, admin: String::new(), within, authority, folder };
         collector.start_again();
         collector
     }
@@ -51,11 +69,11 @@ impl Collector {
     #[track_caller]
     pub fn start_again(&mut self) {
         let config = self.folder.path().join("collector.yaml");
-        let listen = self.url.trim_start_matches("http://");
+        let listen = self.url.split("//").nth(1).unwrap();
         let data = self.data();
         let text = format!("listen: {listen}\ndata: {}\n{}", data.display(), self.settings);
         std::fs::write(&config, text).unwrap();
-        let running = Running::start("the collector", collector(&["serve"]).arg("--config").arg(&config));
+        let running = Running::start("the collector", self.command(&["serve"]).arg("--config").arg(&config));
         if self.admin.is_empty() {
             self.admin = first_token(&running);
         }
@@ -104,7 +122,12 @@ impl Collector {
     /// Runs `plumbline-collector WORDS…` as the person whose token this is.
     #[track_caller]
     pub fn cli_as(&self, token: &str, words: &[&str]) -> Ran {
-        run(collector(words).env("PLUMBLINE_COLLECTOR", &self.url).env("PLUMBLINE_TOKEN", token))
+        let mut command = self.command(words);
+        command.env("PLUMBLINE_COLLECTOR", &self.url).env("PLUMBLINE_TOKEN", token);
+        if let Some(authority) = &self.authority {
+            command.arg("--ca").arg(authority);
+        }
+        run(&mut command)
     }
 
     /// The same as the first administrator.
@@ -200,12 +223,19 @@ impl Collector {
         })
     }
 
-    /// An HTTP request with the first administrator's token.
-    #[track_caller]
-    pub fn request(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Answer {
-        let bearer = format!("Bearer {}", self.admin);
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        http::request(method, &format!("{}{path}", self.url), &headers, body)
+    /// A call of the built collector with a clean environment, where this one runs.
+    fn command(&self, words: &[&str]) -> Command {
+        let program = binary("plumbline-collector");
+        let mut command = match self.within.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.args(words).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_BACKTRACE", "1");
+        command
     }
 }
 
@@ -237,11 +267,4 @@ fn list(answer: Value) -> Vec<Value> {
 fn first_token(running: &Running) -> String {
     let line = running.wait_for("personal token");
     line.split_whitespace().last().unwrap().trim_matches(['`', '"', '.']).to_owned()
-}
-
-/// A call of the built collector with a clean environment.
-pub fn collector(words: &[&str]) -> Command {
-    let mut command = Command::new(binary("plumbline-collector"));
-    command.args(words).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_BACKTRACE", "1");
-    command
 }

@@ -79,6 +79,9 @@ impl Drop for Namespace {
     }
 }
 
+/// The switch's own address on its bridge.
+pub const SWITCH_ADDRESS: &str = "10.77.0.1";
+
 /// A namespace with a bridge, 10.77.0.1/24, that hosts plug into.
 pub struct Switch {
     namespace: Namespace,
@@ -92,7 +95,7 @@ impl Switch {
         let namespace = Namespace::new("plumb-sw");
         let name = namespace.name();
         ip(&format!("-n {name} link add br0 type bridge"));
-        ip(&format!("-n {name} addr add 10.77.0.1/24 dev br0"));
+        ip(&format!("-n {name} addr add {SWITCH_ADDRESS}/24 dev br0"));
         ip(&format!("-n {name} link set br0 up"));
         Self { namespace, ports: AtomicU32::new(0) }
     }
