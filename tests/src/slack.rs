@@ -14,9 +14,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::runtime::Runtime;
 
-use crate::http::RUNTIME;
 use crate::processes::PATIENCE;
 
 /// The secret part of the webhook's address.
@@ -37,7 +36,8 @@ pub enum Mood {
 pub struct Slack {
     address: SocketAddr,
     shared: Arc<Shared>,
-    serving: Option<JoinHandle<()>>,
+    /// A runtime of its own: ending it closes every connection, the kept ones too.
+    serving: Option<Runtime>,
 }
 
 #[derive(Default)]
@@ -84,10 +84,12 @@ impl Slack {
             .fallback(async || (StatusCode::NOT_FOUND, "no_service"))
             .layer(DefaultBodyLimit::max(1 << 20))
             .with_state(Arc::clone(&self.shared));
-        self.serving = Some(RUNTIME.spawn(async move {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, routes).await.unwrap();
-        }));
+        });
+        self.serving = Some(runtime);
     }
 
     /// The address to give the collector.
@@ -103,9 +105,7 @@ impl Slack {
     /// Refuses connections from now on, as when the network is gone.
     pub fn go_down(&mut self) {
         if let Some(serving) = self.serving.take() {
-            serving.abort();
-            // Aborted means: the listener is closed when the task has been joined.
-            let _ = RUNTIME.block_on(serving);
+            serving.shutdown_timeout(Duration::from_secs(5));
         }
     }
 
@@ -263,7 +263,7 @@ fn is_valid(block: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::request;
+    use crate::http::{RUNTIME, request};
 
     const JSON: (&str, &str) = ("content-type", "application/json");
 
