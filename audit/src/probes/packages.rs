@@ -43,6 +43,7 @@
 
 mod dpkg;
 mod expect;
+mod state;
 
 use std::path::Path;
 
@@ -53,8 +54,8 @@ use crate::finding::Judgement;
 use crate::host::{Gap, GapKind, Host, Question};
 use crate::probe::{Context, Probe};
 
-pub use dpkg::{Selection, State};
 pub use expect::{Expect, Name, Wanted};
+pub use state::{Selection, State};
 
 /// The probe.
 pub struct Packages;
