@@ -1,3 +1,5 @@
-//! `plumbline-collector`: takes signed reports, keeps them, and says what nobody approved. Its parts arrive one by one.
+//! The binary `plumbline-collector`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    plumbline_collector::cli::main()
+}

@@ -1,0 +1,120 @@
+//! The command line. `serve` is the collector; every other command speaks HTTP to one, with a personal token.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration.
+
+mod client;
+pub mod printer;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+
+#[derive(Parser)]
+#[command(name = "plumbline-collector", version, about = "Keeps signed reports and says what nobody approved")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: take reports, judge them, alert
+    ///
+    /// The first start makes the data folder, the database, the key receipts are signed with, and an administrator's
+    /// account whose token is printed once.
+    Serve {
+        /// The configuration [default: /etc/plumbline/collector.yaml where it exists]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// One-time tokens by which hosts enrol
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+/// Where the collector is and who asks.
+#[derive(Args, Debug)]
+struct Connection {
+    /// The collector's address
+    #[arg(long, value_name = "URL", env = "PLUMBLINE_COLLECTOR", default_value = "http://127.0.0.1:8443")]
+    collector: String,
+    /// A file that holds your personal token [default: the environment's PLUMBLINE_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The certificate authority to trust, PEM, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// 2: it was asked wrongly.
+    Usage(anyhow::Error),
+    /// 1: it was refused, or failed.
+    Refused(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The provider of all TLS, before anything opens a connection; it fails only if one is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer::complain(&format!("no runtime: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => {
+            printer::complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Refused(error)) => {
+            printer::complain(&format!("{error:#}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve { config } => {
+            let config = Config::load(config.as_deref()).map_err(Failure::Usage)?;
+            log();
+            Ok(crate::serve::serve(config).await?)
+        }
+        Command::Token(command) => token::run(command).await,
+    }
+}
+
+/// Log lines go to standard error, for `RUST_LOG` or from `info` up.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,141 @@
+//! Calls across a real socket: what agents send, and what is refused.
+
+use super::testing::{Observation, Running, deflate, enrolment};
+use crate::store::chain::{self, Kind};
+use crate::store::hosts::{self, State};
+use crate::store::reports;
+use audit::api::{ENROL, MAX_FACTS_SENT, REPORTS};
+use audit::digest::Digest;
+use audit::seal::MAX_ENVELOPE;
+use ed25519_dalek::SigningKey;
+
+#[tokio::test]
+async fn a_report_goes_in_its_receipt_says_what_lacks_and_facts_follow() {
+    let collector = Running::start().await;
+    let mut host = collector.host("web-1", 1).await;
+    let observation = Observation::of(&[("openssl", "3.0.15-1")]);
+    let sealed = host.report(observation.id);
+    let id = sealed.verified.id();
+    let receipt = collector.send(&host, sealed.bytes.clone()).await.unwrap();
+    assert_eq!((receipt.report, receipt.sequence, &receipt.host), (id, 1, &host.id));
+    assert_eq!(receipt.lacks, [observation.id]);
+
+    let (items, body) = &observation.bodies[1];
+    assert_eq!(collector.put(id, *items, deflate(body)).await, 403, "facts before the manifest that names them");
+    let (manifest, body) = &observation.bodies[0];
+    assert_eq!(collector.put(id, *manifest, deflate(body)).await, 204);
+    let mut lacking = collector.send(&host, sealed.bytes.clone()).await.unwrap();
+    assert_eq!((lacking.lacks.len(), lacking.received), (3, receipt.received));
+    for (digest, body) in &observation.bodies[1..] {
+        assert_eq!(collector.put(id, *digest, deflate(body)).await, 204);
+        assert_eq!(collector.put(id, *digest, deflate(body)).await, 204, "twice is as good as once");
+    }
+    lacking = collector.send(&host, sealed.bytes.clone()).await.unwrap();
+    assert!(lacking.lacks.is_empty());
+
+    let mut db = collector.app.store.read().await.unwrap();
+    assert_eq!(reports::envelope(&mut db, id).await.unwrap(), Some(sealed.bytes));
+    assert_eq!(reports::numbered(&mut db, &host.id, 1).await.unwrap().len(), 1, "a replay is kept once");
+}
+
+#[tokio::test]
+async fn what_is_not_this_hosts_signed_report_is_refused_by_name() {
+    let collector = Running::start().await;
+    let mut host = collector.host("web-1", 1).await;
+    let sealed = host.report(Digest::of(b"m"));
+    let tampered = String::from_utf8(sealed.bytes.clone()).unwrap().replace("\"sig\":\"", "\"sig\":\"AAAA");
+    assert_eq!(collector.send(&host, tampered.into_bytes()).await.unwrap_err().kind, "/problems/bad-signature");
+    let other = SigningKey::from_bytes(&[7; 32]);
+    let stranger = audit::seal::seal(sealed.verified.statement().clone(), &other).unwrap();
+    assert_eq!(collector.send(&host, stranger.bytes).await.unwrap_err().status, 403);
+    let enrolment = enrolment(&host.key, "ple_x", "web-1");
+    assert_eq!(collector.send(&host, enrolment).await.unwrap_err().kind, "/problems/not-evidence");
+    assert_eq!(collector.send(&host, b"{}".to_vec()).await.unwrap_err().status, 422);
+    assert_eq!(collector.send(&host, vec![b' '; MAX_ENVELOPE + 1]).await.unwrap_err().status, 413);
+    let mut unknown = host.clone();
+    unknown.id = "f".repeat(32).try_into().unwrap();
+    let envelope = unknown.report(Digest::of(b"m")).bytes;
+    assert_eq!(collector.send(&host, envelope).await.unwrap_err().status, 404);
+    let mut db = collector.app.store.read().await.unwrap();
+    assert!(reports::of_host(&mut db, &host.id, 100, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn facts_are_taken_only_if_named_true_to_their_digest_and_bounded() {
+    let collector = Running::start().await;
+    let mut host = collector.host("web-1", 1).await;
+    let bomb = vec![0; 64 * 1024 * 1024];
+    let observation = Observation::with(bomb, 1);
+    let sealed = host.report(observation.id);
+    let id = sealed.verified.id();
+    collector.send(&host, sealed.bytes).await.unwrap();
+    let (manifest, body) = &observation.bodies[0];
+    assert_eq!(collector.put(Digest::of(b"no report"), *manifest, deflate(body)).await, 404);
+    assert_eq!(collector.put(id, Digest::of(b"unnamed"), deflate(b"unnamed")).await, 403);
+    assert_eq!(collector.put(id, *manifest, deflate(b"other bytes")).await, 422);
+    assert_eq!(collector.put(id, *manifest, b"not zstd".to_vec()).await, 422);
+    assert_eq!(collector.put(id, *manifest, vec![0; MAX_FACTS_SENT + 1]).await, 413);
+    assert_eq!(collector.put(id, *manifest, deflate(body)).await, 204);
+    let (items, bomb) = &observation.bodies[1];
+    assert_eq!(collector.put(id, *items, deflate(bomb)).await, 413);
+}
+
+#[tokio::test]
+async fn of_a_thousand_uses_of_one_token_exactly_one_succeeds() {
+    let collector = Running::start().await;
+    let token = collector.token().await;
+    let attempts = (0..1000_u32).map(|number| {
+        let mut seed = [3; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        let envelope = enrolment(&SigningKey::from_bytes(&seed), &token, "web-1");
+        let request = collector.http.post(format!("{}{ENROL}", collector.base)).body(envelope);
+        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+    });
+    let mut statuses = Vec::new();
+    for attempt in attempts.collect::<Vec<_>>() {
+        statuses.push(attempt.await.unwrap());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    let mut db = collector.app.store.read().await.unwrap();
+    assert_eq!(hosts::list(&mut db, "", 100).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_an_enrolment_is_given_again_to_the_same_key_alone() {
+    let collector = Running::start().await;
+    let token = collector.token().await;
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let first: serde_json::Value = collector.post(ENROL, enrolment(&key, &token, "web-1")).await.json().await.unwrap();
+    let again: serde_json::Value = collector.post(ENROL, enrolment(&key, &token, "web-1")).await.json().await.unwrap();
+    assert_eq!(first, again);
+    let other = SigningKey::from_bytes(&[6; 32]);
+    assert_eq!(collector.post(ENROL, enrolment(&other, &token, "web-1")).await.status(), 403);
+    let fresh = collector.token().await;
+    assert_eq!(collector.post(ENROL, enrolment(&key, &fresh, "web-1")).await.status(), 409);
+}
+
+#[tokio::test]
+async fn two_reports_of_one_number_quarantine_the_host_and_both_are_kept() {
+    let collector = Running::start().await;
+    let mut host = collector.host("web-1", 1).await;
+    collector.observe(&mut host, &[("openssl", "1")]).await;
+    let mut twin = host.clone();
+    collector.observe(&mut host, &[("openssl", "2")]).await;
+    collector.observe(&mut twin, &[("openssl", "3")]).await;
+    let mut db = collector.app.store.read().await.unwrap();
+    let both = reports::numbered(&mut db, &host.id, 2).await.unwrap();
+    assert_eq!(both.iter().map(|report| report.forked).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(hosts::find(&mut db, host.id.as_str()).await.unwrap().unwrap().state, State::Quarantined);
+    assert_eq!(chain::of_host(&mut db, &host.id, 10).await.unwrap()[0].kind, Kind::Fork);
+}
+
+#[tokio::test]
+async fn agents_calls_have_their_methods_and_the_rest_is_not_found() {
+    let collector = Running::start().await;
+    let (status, _) = collector.call("GET", REPORTS, "", None).await;
+    assert_eq!(status, 405);
+    let (status, problem) = collector.call("GET", "/nothing/here", "", None).await;
+    assert_eq!((status, problem["type"].as_str()), (404, Some("/problems/not-found")));
+    let response = collector.http.get(format!("{}/healthz", collector.base)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+}

@@ -1,0 +1,221 @@
+//! What agents send: enrolments, reports, facts. Size, then shape, then key, then signature; only then is anything believed.
+//!
+//! Nothing is acknowledged that is not committed: a receipt is signed after the transaction.
+
+pub mod link;
+
+use audit::api::Enrolled;
+use audit::digest::Digest;
+use audit::report::{Enrolment, HostId, Manifest, Receipt, Report};
+use audit::seal::{self, Verified};
+use chrono::{DateTime, Utc};
+use ed25519_dalek::VerifyingKey;
+
+use crate::app::App;
+use crate::error::Refusal;
+use crate::store::chain::{self, Kind};
+use crate::store::hosts::{self, Newcomer, State};
+use crate::store::reports::{self, Arrival};
+use crate::store::{Conn, Store, audit_log, facts, tokens};
+use link::{Link, Neighbours};
+
+/// The most probes one manifest may name, and the longest name of one.
+const MAX_PROBES: usize = 256;
+const MAX_PROBE_NAME: usize = 64;
+/// The longest texts of an enrolment.
+const MAX_LABEL: usize = 255;
+
+/// Enrols a host: proves it holds the key it states, takes the token, and gives it an identity.
+pub async fn enrol(app: &App, envelope: &[u8], now: DateTime<Utc>) -> Result<Enrolled, Refusal> {
+    let stated: Enrolment = seal::open(envelope)?.unverified()?;
+    let key = public_key(&stated.key)?;
+    let enrolment = seal::verify::<Enrolment>(envelope, &key)?;
+    let stated = enrolment.statement();
+    for (what, text) in [("name", &stated.name), ("system", &stated.system)] {
+        if text.is_empty() || text.len() > MAX_LABEL {
+            return Err(Refusal::Invalid(format!("a host's {what} is 1 to {MAX_LABEL} bytes")));
+        }
+    }
+    if stated.machine.as_ref().is_some_and(|machine| machine.len() > MAX_LABEL) {
+        return Err(Refusal::Invalid(format!("a machine id is at most {MAX_LABEL} bytes")));
+    }
+    let host = admit(&app.store, stated, now).await?;
+    Ok(Enrolled { host, receipt_key: hexadecimal(app.receipt_key.verifying_key().as_bytes()) })
+}
+
+async fn admit(store: &Store, stated: &Enrolment, now: DateTime<Utc>) -> Result<HostId, Refusal> {
+    let mut db = store.write().await?;
+    let Some(grant) = tokens::take(&mut db, &stated.token, now).await? else {
+        // The answer to an enrolment may have been lost on the way: the same key with the same token gets it again.
+        let host = tokens::host_of(&mut db, &stated.token).await?;
+        let known = hosts::find_by_key(&mut db, &stated.key).await?;
+        return match (host, known) {
+            (Some(host), Some(known)) if known.id.as_str() == host => Ok(known.id),
+            _ => Err(Refusal::Forbidden("the enrolment token is unknown, used or expired: ask for a new one".into())),
+        };
+    };
+    let id = HostId::try_from(uuid::Uuid::now_v7().simple().to_string()).map_err(Refusal::internal)?;
+    let newcomer = Newcomer {
+        id: &id,
+        name: &stated.name,
+        machine: stated.machine.as_deref(),
+        system: &stated.system,
+        public_key: &stated.key,
+        grant: &grant,
+    };
+    hosts::add(&mut db, &newcomer, now).await?;
+    tokens::used_by(&mut db, &stated.token, id.as_str()).await?;
+    let detail = format!("{} in {}", stated.name, grant.environment);
+    audit_log::note(&mut db, now, "collector", "enrol", id.as_str(), &detail).await?;
+    db.commit().await?;
+    tracing::info!(host = %id, environment = %grant.environment, "a host enrolled; it is pending until inspected");
+    Ok(id)
+}
+
+/// Takes a report: verified, linked to its chain, kept as it came; answers the signed receipt's bytes.
+///
+/// `sent` is the host's clock as the sender told it, from which its error is measured.
+pub async fn report(
+    app: &App,
+    envelope: &[u8],
+    sent: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Vec<u8>, Refusal> {
+    let claimed: Report = seal::open(envelope)?.unverified()?;
+    let host = {
+        let mut db = app.store.read().await?;
+        hosts::find(&mut db, claimed.host.as_str()).await?
+    };
+    let Some(host) = host else {
+        return Err(Refusal::NotFound(format!("host {}: it must enrol first", claimed.host)));
+    };
+    let report = seal::verify::<Report>(envelope, &public_key(&host.public_key)?)?;
+    let stated = report.statement();
+    if stated.sequence == 0 || i64::try_from(stated.sequence).is_err() {
+        return Err(Refusal::Invalid("a report's number begins at 1".into()));
+    }
+    let mut db = app.store.write().await?;
+    let received = accept(&mut db, &report, envelope, sent, now).await?;
+    let lacks = facts::lacks(&mut db, stated.manifest).await?;
+    db.commit().await?;
+    app.judge.wake();
+    let receipt =
+        Receipt { host: stated.host.clone(), sequence: stated.sequence, report: report.id(), received, lacks };
+    Ok(seal::seal(receipt, &app.receipt_key)?.bytes)
+}
+
+/// Keeps a verified report, unless it is here already; when it first came.
+async fn accept(
+    db: &mut Conn,
+    report: &Verified<Report>,
+    envelope: &[u8],
+    sent: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, Refusal> {
+    let stated = report.statement();
+    if let Some(stored) = reports::find(db, report.id()).await? {
+        return Ok(stored.received);
+    }
+    let near = Neighbours {
+        twins: reports::numbered(db, &stated.host, stated.sequence).await?,
+        parents: reports::numbered(db, &stated.host, stated.sequence - 1).await?,
+        children: match stated.sequence.checked_add(1) {
+            Some(next) => reports::numbered(db, &stated.host, next).await?,
+            None => Vec::new(),
+        },
+    };
+    let link = link::link(report.id(), stated, &near);
+    reports::add(db, report, envelope, Arrival { received: now, sent, forked: link.forked }).await?;
+    hosts::heard(db, &stated.host, stated.sequence, now).await?;
+    note(db, &stated.host, &link, now).await?;
+    Ok(now)
+}
+
+async fn note(db: &mut Conn, host: &HostId, link: &Link, now: DateTime<Utc>) -> Result<(), Refusal> {
+    for noted in &link.findings {
+        chain::note(db, host, noted.kind, &noted.key, &noted.detail, now).await?;
+        if noted.kind == Kind::Fork {
+            hosts::set_state(db, host, State::Quarantined).await?;
+            audit_log::note(db, now, "collector", "quarantine", host.as_str(), &noted.detail).await?;
+            tracing::warn!(%host, detail = noted.detail, "two machines report under one key: quarantined");
+        }
+    }
+    if let Some(number) = link.closes {
+        chain::resolve(db, host, Kind::Gap, &number.to_string(), now).await?;
+    }
+    Ok(())
+}
+
+/// Takes a body of facts, or a manifest, if a verified report that is here names it.
+pub async fn facts(
+    app: &App,
+    report: Digest,
+    digest: Digest,
+    sent: Vec<u8>,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let is_manifest = {
+        let mut db = app.store.read().await?;
+        let Some(report) = reports::find(&mut db, report).await? else {
+            return Err(Refusal::NotFound("report of that id: send it first".into()));
+        };
+        let is_manifest = report.manifest == digest;
+        if !is_manifest && !facts::names(&mut db, report.manifest, digest).await? {
+            return Err(Refusal::Forbidden(
+                "that report does not name these facts, or its manifest has not come yet".into(),
+            ));
+        }
+        let here = facts::has(&mut db, digest).await?;
+        if here && (!is_manifest || facts::is_manifest(&mut db, digest).await?) {
+            drop(db);
+            app.judge.wake();
+            return Ok(());
+        }
+        is_manifest
+    };
+    // Few at once: each may hold the largest body there is, inflated.
+    let permit = app.inflating.clone().acquire_owned().await.map_err(Refusal::internal)?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let _held = permit;
+        let inflated = crate::inflate::inflate(&sent)?;
+        if Digest::of(&inflated) != digest {
+            return Err(Refusal::Invalid("the facts sent are not those of that digest".into()));
+        }
+        let manifest = if is_manifest { Some(manifest(&inflated)?) } else { None };
+        Ok((sent, inflated.len(), manifest))
+    });
+    let (sent, size, manifest) = checked.await.map_err(Refusal::internal)??;
+    let mut db = app.store.write().await?;
+    facts::add(&mut db, digest, size, &sent, now).await?;
+    if let Some(manifest) = manifest {
+        facts::add_needs(&mut db, digest, &manifest).await?;
+    }
+    db.commit().await?;
+    app.judge.wake();
+    Ok(())
+}
+
+fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
+    let manifest: Manifest =
+        serde_json::from_slice(bytes).map_err(|error| Refusal::Invalid(format!("not a manifest: {error}")))?;
+    if manifest.probes.len() > MAX_PROBES || manifest.probes.keys().any(|name| name.len() > MAX_PROBE_NAME) {
+        return Err(Refusal::Invalid(format!(
+            "a manifest names at most {MAX_PROBES} probes of {MAX_PROBE_NAME} bytes each"
+        )));
+    }
+    Ok(manifest)
+}
+
+/// A public key out of its 64 hexadecimal digits; a weak one, under which anything verifies, is refused.
+fn public_key(text: &str) -> Result<VerifyingKey, Refusal> {
+    let invalid = || Refusal::Invalid("a host's key is an Ed25519 public key of 64 hexadecimal digits".into());
+    // The digits of a key are spelt as those of a digest: 32 bytes, lower case.
+    let bytes: Digest = text.parse().map_err(|_| invalid())?;
+    let key = VerifyingKey::from_bytes(bytes.as_bytes()).map_err(|_| invalid())?;
+    if key.is_weak() { Err(invalid()) } else { Ok(key) }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,197 @@
+//! `serve`: opens the store, makes what the first start needs, listens until told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use audit::baseline::Baseline;
+use audit::lifecycle::Lifecycles;
+use audit::shipped;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use ed25519_dalek::SigningKey;
+use tokio::sync::Semaphore;
+
+use crate::app::{App, INFLATING, REQUESTS, Wake, now};
+use crate::cli::printer;
+use crate::config::Config;
+use crate::http;
+use crate::secret::Secret;
+use crate::store::accounts::{self, Role};
+use crate::store::{Store, audit_log};
+
+/// The name of the first account.
+const FIRST_ACCOUNT: &str = "admin";
+/// A request's headers must be whole within this; hyper has no limit unless a timer is set.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests under way may take to end when the collector stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// The largest key file that is read.
+const KEY_BYTES: usize = 32;
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    make_folder(&config.data)?;
+    let store = Store::open(&config.data.join("collector.db")).await?;
+    let listener = TcpListener::bind(config.listen).with_context(|| format!("listening on {}", config.listen))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let tls = match &config.tls {
+        Some(tls) => Some(RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.with_context(|| {
+            format!("reading the certificate {} and its key {}", tls.certificate.display(), tls.key.display())
+        })?),
+        None => None,
+    };
+    let here = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+    let app = App {
+        store: store.clone(),
+        receipt_key: Arc::new(receipt_key(&config.data.join("receipt.key"))?),
+        public_url: config.public_url.as_deref().unwrap_or(&here).trim_end_matches('/').into(),
+        baseline: Arc::new(baseline(&config)?),
+        lifecycles: Arc::new(lifecycles(&config)?),
+        judge: Wake::default(),
+        outbox: Wake::default(),
+        alerts: config.slack.is_some(),
+        inflating: Arc::new(Semaphore::new(INFLATING)),
+        requests: Arc::new(Semaphore::new(REQUESTS)),
+        attempts: Arc::default(),
+    };
+    if let Some(token) = first_account(&store).await? {
+        printer::line(&format!(
+            "account {FIRST_ACCOUNT} (administrator), personal token, shown this once: {}",
+            token.reveal()
+        ))?;
+    }
+    printer::line(&format!("listening on {here}"))?;
+    let handle = Handle::new();
+    tokio::spawn(stop_when_told(handle.clone()));
+    listen(listener, tls, app, handle).await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn listen(
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    app: App,
+    handle: Handle<SocketAddr>,
+) -> anyhow::Result<()> {
+    let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    match tls {
+        Some(tls) => {
+            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
+            limit(server.http_builder());
+            server.serve(service).await?;
+        }
+        None => {
+            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            limit(server.http_builder());
+            server.serve(service).await?;
+        }
+    }
+    Ok(())
+}
+
+fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    let timer = hyper_util::rt::TokioTimer::new;
+    builder.http1().timer(timer()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(timer())
+        .max_concurrent_streams(64)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+}
+
+async fn stop_when_told(handle: Handle<SocketAddr>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be waited for");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: requests under way may end");
+    handle.graceful_shutdown(Some(GRACE));
+}
+
+/// The data folder, for the collector's eyes only.
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("making the data folder {}", folder.display()))?;
+    let mode = std::fs::metadata(folder)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("keeping others out of {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// The key receipts are signed with: made at the first start, never replaced by itself.
+fn receipt_key(file: &Path) -> anyhow::Result<SigningKey> {
+    match std::fs::read(file) {
+        Ok(bytes) => match <[u8; KEY_BYTES]>::try_from(bytes) {
+            Ok(seed) => Ok(SigningKey::from_bytes(&seed)),
+            Err(_) => bail!("{} is not the key of {KEY_BYTES} bytes it should be", file.display()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(file),
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+    }
+}
+
+fn make_key(file: &Path) -> anyhow::Result<SigningKey> {
+    use std::io::Write as _;
+    let mut seed = [0; KEY_BYTES];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the kernel gave no random bytes: {error}"))?;
+    // Written whole under another name first: half a key would be a key nobody can use.
+    let draft = file.with_extension("key.new");
+    let write = || -> std::io::Result<()> {
+        let options = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let mut draft_file = options?;
+        draft_file.write_all(&seed)?;
+        draft_file.sync_all()?;
+        std::fs::rename(&draft, file)?;
+        match file.parent() {
+            Some(folder) => std::fs::File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().with_context(|| format!("writing {}", file.display()))?;
+    Ok(SigningKey::from_bytes(&seed))
+}
+
+fn baseline(config: &Config) -> anyhow::Result<Baseline> {
+    let Some(file) = &config.baseline else {
+        return Ok(Baseline::parse("linux-server.yaml", shipped::LINUX_SERVER.as_bytes())?);
+    };
+    let bytes = std::fs::read(file).with_context(|| format!("reading the baseline {}", file.display()))?;
+    Ok(Baseline::parse(&file.display().to_string(), &bytes)?)
+}
+
+fn lifecycles(config: &Config) -> anyhow::Result<Lifecycles> {
+    let Some(file) = &config.eol else {
+        return Ok(Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes())?);
+    };
+    let bytes = std::fs::read(file).with_context(|| format!("reading the end-of-life dates {}", file.display()))?;
+    Ok(Lifecycles::parse(&file.display().to_string(), &bytes)?)
+}
+
+/// At the first start, the first account; its token is shown once and written nowhere.
+async fn first_account(store: &Store) -> anyhow::Result<Option<Secret>> {
+    let mut db = store.write().await?;
+    if !accounts::is_empty(&mut db).await? {
+        return Ok(None);
+    }
+    let now = now();
+    let token = accounts::add(&mut db, FIRST_ACCOUNT, &[Role::Administrator].into(), now).await?;
+    audit_log::note(&mut db, now, "collector", "user add", FIRST_ACCOUNT, "the first account, an administrator")
+        .await?;
+    db.commit().await?;
+    Ok(Some(token))
+}

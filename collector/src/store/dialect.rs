@@ -1,0 +1,94 @@
+//! What is SQLite's own: how it is opened, how a write begins, how it says no. PostgreSQL's answers to the same
+//! questions will stand beside these.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row as _, SqlSafeStr as _};
+
+/// A connection of this engine.
+pub type Conn = sqlx::SqliteConnection;
+/// A row of this engine.
+pub type Row = sqlx::sqlite::SqliteRow;
+
+/// Takes the write lock at once: a transaction that began by reading could not be upgraded later.
+pub const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// SQLite before this can corrupt a write-ahead log: <https://sqlite.org/wal.html#walresetbug>.
+const OLDEST: (u32, u32, u32) = (3, 51, 3);
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../../migrations/sqlite/0001_first.sql"))];
+
+/// The writer's pool of one, and the readers' pool.
+pub async fn open(file: &Path) -> anyhow::Result<(SqlitePool, SqlitePool)> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged report is on disk: NORMAL would lose the last commits with the power.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .connect_with(options.clone().create_if_missing(true))
+        .await
+        .with_context(|| format!("opening the database {}", file.display()))?;
+    check_version(&writer).await?;
+    migrator().run(&writer).await.context("bringing the database to this version's shape")?;
+    let reader = SqlitePoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(Duration::from_secs(30))
+        .connect_with(options.read_only(true))
+        .await
+        .context("opening the database for reading")?;
+    Ok((writer, reader))
+}
+
+async fn check_version(pool: &SqlitePool) -> anyhow::Result<()> {
+    let text: String = sqlx::query("SELECT sqlite_version()").fetch_one(pool).await?.try_get(0)?;
+    let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    if (next(), next(), next()) < OLDEST {
+        bail!("SQLite {text} can corrupt its write-ahead log; 3.51.3 is the oldest that may be used");
+    }
+    Ok(())
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// Whether a constraint or trigger of ours refused, rather than the disk or the engine.
+pub fn is_constraint(error: &sqlx::Error) -> bool {
+    // SQLITE_CONSTRAINT is 19; its extended codes carry it in the low byte. See sqlite.org/rescode.html.
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<i64>().ok()).is_some_and(|code| code & 0xff == 19)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::testing;
+
+    #[tokio::test]
+    async fn a_commit_is_on_disk_before_it_is_answered() {
+        let (store, _folder) = testing::store().await;
+        let mut db = store.write().await.unwrap();
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *db).await.unwrap();
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *db).await.unwrap();
+        assert_eq!((journal.as_str(), synchronous), ("wal", 2));
+    }
+
+    #[tokio::test]
+    async fn opening_again_changes_nothing() {
+        let (store, folder) = testing::store().await;
+        store.close().await;
+        super::super::Store::open(&folder.path().join("test.db")).await.unwrap();
+    }
+}
