@@ -5,6 +5,8 @@
 //! the agent by its configuration, not by whoever answers.
 
 mod diagnosis;
+#[cfg(test)]
+pub(crate) mod responder;
 
 use std::path::Path;
 use std::time::Duration;
@@ -194,6 +196,9 @@ fn system_bundle() -> anyhow::Result<(&'static str, Vec<u8>)> {
         BUNDLES.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tls_tests;
 
 #[cfg(test)]
 mod tests {

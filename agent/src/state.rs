@@ -9,7 +9,7 @@
 //! | `spool/facts/<digest>.zst` | collect | ship |
 //! | `acks/<sequence>.json`, `acks/*.refused`, `acks/last.json` | ship | collect, status |
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -110,6 +110,37 @@ impl State {
     }
 }
 
+/// The group `ship` reads the spool by, where the packages made it.
+const GROUP: &str = "plumbline";
+
+impl State {
+    /// Lets the group [`GROUP`] read the spool and write receipts, if there is such a group and we may: then `ship` can
+    /// run as a user of its own. New files inherit the group from their folder.
+    pub(crate) fn share(&self) -> anyhow::Result<()> {
+        let Some(group) = std::fs::read_to_string("/etc/group").ok().and_then(|text| group_id(&text, GROUP)) else {
+            return Ok(());
+        };
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let modes = [(self.spool(), 0o2750), (self.reports(), 0o2750), (self.facts(), 0o2750), (self.acks(), 0o2770)];
+        for (path, mode) in modes {
+            std::os::unix::fs::chown(&path, None, Some(group))
+                .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)))
+                .with_context(|| format!("giving {} to the group {GROUP}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The number of the group `name` in the text of group(5).
+fn group_id(text: &str, name: &str) -> Option<u32> {
+    text.lines().find_map(|line| match line.split(':').collect::<Vec<_>>().as_slice() {
+        [group, _, id, ..] if *group == name => id.parse().ok(),
+        _ => None,
+    })
+}
+
 /// The numbers of the files in `folder` called `<20 digits>.<extension>`, in order. Other names are not ours.
 pub(crate) fn numbers(folder: &Path, extension: &str) -> std::io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
@@ -134,6 +165,13 @@ fn number(name: &str, extension: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let text = "root:x:0:\nplumbline2:x:7:\nbad\nplumbline:x:998:a,b\n";
+        assert_eq!(group_id(text, "plumbline"), Some(998));
+        assert_eq!(group_id(text, "bad"), None);
+    }
 
     #[test]
     fn only_names_of_twenty_digits_are_ours() {

@@ -97,6 +97,7 @@ impl Enroll {
             set_aside(&state)?;
             key::save(&state, &key)?;
         }
+        state.share()?;
         Head::default().save(&state)?;
         identity.save(&state)?;
         printer::print(&format!(
@@ -166,4 +167,109 @@ fn set_aside(state: &State) -> anyhow::Result<()> {
         }
     }
     state.create()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::responder::{Answer, Collector, Request};
+    use crate::spool::Spool;
+
+    const RECEIPT_KEY: [u8; 32] = [2; 32];
+
+    fn enrolled(_: &Request) -> (u16, String, Vec<u8>) {
+        let key = ed25519_dalek::SigningKey::from_bytes(&RECEIPT_KEY).verifying_key();
+        let body = serde_json::json!({"host": "b".repeat(32), "receipt_key": key::public_text(&key)});
+        (201, String::new(), body.to_string().into_bytes())
+    }
+
+    /// Runs `enroll` against a collector that answers with `answer`; what it was sent.
+    fn enroll(state: &Path, answer: Answer, change: impl FnOnce(&mut Enroll)) -> (anyhow::Result<u8>, Vec<Request>) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let collector = runtime.block_on(Collector::start(answer));
+        let mut enroll = Enroll {
+            collector: Some(collector.url.clone()),
+            token: Some("once".into()),
+            token_file: None,
+            ca: None,
+            state: state.to_owned(),
+            root: None,
+            config: None,
+            force: false,
+        };
+        change(&mut enroll);
+        let done = enroll.run();
+        (done, collector.requests())
+    }
+
+    #[test]
+    fn enrolling_proves_the_key_pins_the_collector_and_begins_the_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::new(folder.path());
+        let (done, requests) = enroll(folder.path(), Box::new(enrolled), |_| {});
+        assert_eq!(done.unwrap(), 0);
+        let key = key::load(&state).unwrap().unwrap().verifying_key();
+        let sent = seal::verify::<Enrolment>(&requests[0].body, &key).unwrap();
+        assert_eq!((sent.statement().token.as_str(), &sent.statement().key), ("once", &key::public_text(&key)));
+        assert!(requests[0].head.starts_with("POST /v1/enrol HTTP/1.1"));
+        let identity = Identity::require(&state).unwrap();
+        assert_eq!(identity.host.as_str(), "b".repeat(32));
+        assert_eq!(Spool::open(&state, &identity).unwrap().head(), &Head::default());
+        let everything = std::fs::read_to_string(state.identity()).unwrap();
+        assert!(!everything.contains("once"), "the token is not kept");
+    }
+
+    #[test]
+    fn an_enrolled_host_is_enrolled_again_only_by_force_and_its_old_spool_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::new(folder.path());
+        enroll(folder.path(), Box::new(enrolled), |_| {}).0.unwrap();
+        let first = key::load(&state).unwrap().unwrap();
+        std::fs::write(state.report(1), "old").unwrap();
+        let (again, requests) = enroll(folder.path(), Box::new(enrolled), |_| {});
+        assert!(again.unwrap_err().to_string().contains("already enrolled"));
+        assert!(requests.is_empty(), "the token is not spent");
+        enroll(folder.path(), Box::new(enrolled), |enroll| enroll.force = true).0.unwrap();
+        assert_ne!(key::load(&state).unwrap().unwrap(), first);
+        assert!(!state.report(1).exists());
+        let aside = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let aside = aside.filter(|path| path.to_string_lossy().contains("old-")).collect::<Vec<_>>();
+        assert_eq!(std::fs::read(aside[0].join("spool/reports/00000000000000000001.json")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_refused_token_leaves_the_host_unenrolled_and_the_next_try_uses_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::new(folder.path());
+        let refuse = br#"{"title":"Refused","status":401,"detail":"the token is used or has expired"}"#;
+        let (done, _) = enroll(folder.path(), Box::new(|_| (401, String::new(), refuse.to_vec())), |_| {});
+        assert!(format!("{:#}", done.unwrap_err()).contains("used or has expired"));
+        assert!(Identity::load(&state).unwrap().is_none());
+        let key = key::load(&state).unwrap().unwrap();
+        for answer in ["<html>", r#"{"host":"short","receipt_key":""}"#] {
+            let body = answer.as_bytes().to_vec();
+            let (done, _) = enroll(folder.path(), Box::new(move |_| (200, String::new(), body.clone())), |_| {});
+            assert!(done.is_err(), "{answer}");
+            assert!(Identity::load(&state).unwrap().is_none(), "{answer}");
+        }
+        enroll(folder.path(), Box::new(enrolled), |_| {}).0.unwrap();
+        assert_eq!(key::load(&state).unwrap().unwrap(), key);
+    }
+
+    #[test]
+    fn what_is_no_token_or_no_address_is_a_usage_error_before_anything_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let bad: [fn(&mut Enroll); 4] = [
+            |enroll| enroll.token = Some(" ".into()),
+            |enroll| enroll.token = Some("two words".into()),
+            |enroll| enroll.token = None,
+            |enroll| enroll.collector = Some("http://collector.example".into()),
+        ];
+        for change in bad {
+            let (done, requests) = enroll(&state, Box::new(enrolled), change);
+            assert!(done.unwrap_err().is::<Usage>() && requests.is_empty());
+            assert!(!state.exists());
+        }
+    }
 }

@@ -59,7 +59,8 @@ fn of_tls(error: &rustls::Error) -> String {
 }
 
 fn of_certificate(error: &CertificateError) -> String {
-    if matches!(error, CertificateError::UnknownIssuer) {
+    // Another authority of the same name shows as a signature that does not hold.
+    if matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature) {
         return "the collector's certificate is not signed by an authority this host trusts: give its CA with --ca FILE, \
                 and be sure nothing stands in between"
             .into();
