@@ -1,5 +1,6 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
+pub mod admins;
 pub mod eol;
 pub mod firewall;
 pub mod packages;
@@ -13,6 +14,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<eol::Eol>::new(),
     &Erased::<time::Time>::new(),
     &Erased::<firewall::Firewall>::new(),
+    &Erased::<admins::Admins>::new(),
 ];
 
 /// The probe called `name`.

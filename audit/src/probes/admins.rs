@@ -1,0 +1,366 @@
+//! # admins
+//!
+//! Every way to administer the host: accounts with user id 0, what sudo allows whom, and the groups whose members can
+//! make themselves root.
+//!
+//! ## What it reads
+//!
+//! `/etc/passwd` and `/etc/group` (passwd(5), group(5)); `/etc/sudoers`, or `/usr/etc/sudoers` where that is missing,
+//! `/etc/sudoers-rs`, and whatever they include below `/etc/sudoers*` and `/usr/etc/sudoers.d` (sudoers(5));
+//! `/etc/sudo.conf`, which can name another policy (sudo.conf(5)); `/etc/nsswitch.conf` and `/etc/userdb`, which say
+//! whether users come from elsewhere too; the host's name, which an include may hold as `%h`.
+//!
+//! ## Items
+//!
+//! | subject | value | example |
+//! | --- | --- | --- |
+//! | `uid0:NAME` | an account with user id 0, and its shell | `uid0:root` |
+//! | `group:GROUP:NAME` | a member of an administrative group, `primary`, `supplementary` or both | `group:sudo:ava` |
+//! | `sudo-group:GROUP:NAME` | a member of another group that a sudo rule names | `sudo-group:dba:ava` |
+//! | `same-uid:NAME` | an account that shares the user id of an administrator, and so the rights | `same-uid:ava2` |
+//! | `sudo:WHO:HOSTS:(RUNAS)` | what sudo lets WHO run on HOSTS as RUNAS, in the order that decides | `sudo:%sudo:ALL:(ALL:ALL)` |
+//! | `sudo:Defaults…:NAME` | a setting of sudo, its scope as sudoers writes it | `sudo:Defaults:ava:authenticate` |
+//!
+//! Aliases are taken apart, so a user added to a `User_Alias` appears by name, and a command added to a `Cmnd_Alias` is
+//! one changed item for each who may run it. WHO is a name, `%group`, `%#gid`, `%:group`, `#uid`, `+netgroup` or `ALL`;
+//! exceptions (`%wheel, !otto`) stand in the value. A name that only looks like one of these has a backslash before it.
+//! RUNAS is `root` where the rule names nobody, and empty where commands run as the caller. Bytes that are not text are
+//! written `\xNN`; a part of a subject longer than 240 bytes is cut and ends in its digest.
+//!
+//! Administrative groups are those whose members are root, or can be without anybody's password: `sudo`, `wheel`, `admin`
+//! (sudo's and polkit's administrators on the common distributions), `docker`, `lxd`, `incus-admin`, `libvirt` (who starts
+//! containers and machines can mount the host's disks) and `disk` (raw disks). `root`, `adm` and `shadow` are watched in the
+//! same way, but are not counted as administrators: they read what others may not, and some distributions put system
+//! accounts there. A member is anybody named by any line with the group's name or id, and any account whose own group it is.
+//!
+//! ## State
+//!
+//! `file:PATH` owner, group and mode of each file and folder of the policy, and why sudo refuses it if it does (its rules
+//! are items all the same: a `chmod` would make them count); `skipped:PATH` a file in an included folder that sudo passes
+//! over because of its name; `group:GROUP` the id of each group looked at; `uid:N` the accounts of an id a rule names.
+//!
+//! ## Expectation
+//!
+//! ```yaml
+//! admins:
+//!   only: [root, "%sudo", ava]      # administrators: these users, and members of these groups, and no others
+//!   uid0: [root]                    # accounts with user id 0: at most these
+//!   nopasswd: forbidden             # sudo without a password; or a list of those who may: [deploy, "%ci"]
+//!   group_members: {docker: [ava]}  # members of a group: at most these
+//!   sudoers_files: safe             # sudo's files belong to root and nobody else can write them
+//! ```
+//!
+//! `only` asks two things: every group, netgroup or `ALL` that a sudo rule grants something must be listed as sudoers
+//! writes it, and every user who can become root must be listed by name or belong to a listed group. A rule that lets run
+//! anything is called *full*, one that names commands *limited*; both count, because a limited rule is rarely a limit. A
+//! rule that can only run as users other than root does not count.
+//!
+//! ## What it cannot see
+//!
+//! - Users of a directory (LDAP, SSSD, NIS, systemd user records): where nsswitch.conf names one, `only` is unknown.
+//! - sudo rules kept in LDAP or SSSD, netgroups, sudo plugins other than sudoers: unknown likewise, or granted as written.
+//! - Lines of sudoers that are not understood, files outside the reads above, aliases that hold themselves: the gap
+//!   hides `sudo:`, so *no others* is unknown and never a pass. Names of settings are not checked against sudo's own list,
+//!   nor regular expressions compiled.
+//! - Rules are judged for every host they name, not only this one, and exceptions (`ALL, !/bin/su`) are not believed:
+//!   sudoers(5) itself says they are easily circumvented. Where two rules meet, the more generous one is judged.
+//! - polkit's own rules, doas, setuid programs, capabilities and SSH keys of root.
+
+mod accounts;
+mod aliases;
+mod collect;
+mod grammar;
+mod judge;
+mod lexer;
+mod policy;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::finding::Judgement;
+use crate::host::{Host, Question};
+use crate::probe::{Context, Probe};
+
+pub use judge::{Expect, NoPassword, Safe};
+
+/// Groups whose members count as administrators.
+pub const ADMINISTRATIVE: [&str; 8] = ["sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk"];
+/// Groups whose members are watched, but not counted.
+pub const WATCHED: [&str; 3] = ["root", "adm", "shadow"];
+
+/// The probe.
+pub struct Admins;
+
+/// A configuration item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "way", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Item {
+    /// `uid0:NAME`.
+    Uid0 {
+        /// Its login shell.
+        shell: String,
+    },
+    /// `group:GROUP:NAME` and `sudo-group:GROUP:NAME`.
+    Member {
+        /// How it belongs to the group.
+        how: Vec<Membership>,
+    },
+    /// `same-uid:NAME`.
+    SameUid {
+        /// The shared user id.
+        uid: u32,
+        /// The administrators who have it.
+        of: Vec<String>,
+    },
+    /// `sudo:WHO:HOSTS:(RUNAS)`.
+    Sudo {
+        /// A user, `%group`, `#uid`, `+netgroup` or `ALL`; after `!` where a rule names only whom it is not for.
+        who: String,
+        /// The hosts as listed.
+        hosts: String,
+        /// The users commands may run as; none: the caller.
+        as_users: Vec<String>,
+        /// The groups commands may run in.
+        as_groups: Vec<String>,
+        /// What is allowed and denied, in order: the last match decides.
+        grants: Vec<Grant>,
+    },
+    /// `sudo:Defaults…:NAME`.
+    Default {
+        /// What it is bound to, as sudoers writes it: `:ava`, `@web`, `>root`, `!/bin/ls`; empty for all.
+        scope: String,
+        /// The setting.
+        name: String,
+        /// How it is set, in order.
+        settings: Vec<Setting>,
+    },
+}
+
+/// How an account belongs to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Membership {
+    /// It is the account's own group, in `/etc/passwd`.
+    Primary,
+    /// The group lists it, in `/etc/group`.
+    Supplementary,
+}
+
+/// One command of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// `ALL`, or a path, pattern or regular expression with its arguments.
+    pub command: String,
+    /// Negated: not allowed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
+    /// Digests one of which the command must have: `sha256:…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<String>,
+    /// Tags in force: `NOPASSWD`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Options in force: `CWD`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Whom the rule excepts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_for: Vec<String>,
+}
+
+/// How a default is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Setting {
+    /// `name`.
+    On,
+    /// `!name`.
+    Off,
+    /// `name=value`.
+    Is(String),
+    /// `name+=value`.
+    Adds(String),
+    /// `name-=value`.
+    Removes(String),
+}
+
+impl Setting {
+    /// The value given; empty where there is none.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::On | Self::Off => "",
+            Self::Is(value) | Self::Adds(value) | Self::Removes(value) => value,
+        }
+    }
+}
+
+/// What merely is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum State {
+    /// `file:PATH`.
+    File {
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Permission bits in octal: `0440`.
+        mode: String,
+        /// Why sudo refuses it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// `skipped:PATH`.
+    Skipped {
+        /// Why sudo passes over it.
+        why: String,
+    },
+    /// `group:GROUP`.
+    Group {
+        /// Its ids; several where lines repeat its name.
+        gids: Vec<u32>,
+    },
+    /// `uid:N`.
+    Uid {
+        /// The accounts that have it.
+        names: Vec<String>,
+    },
+}
+
+impl Probe for Admins {
+    const NAME: &'static str = "admins";
+    const SCHEMA: u32 = 1;
+    const READS: &'static [&'static str] = &[
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/nsswitch.conf",
+        "/etc/userdb",
+        "/etc/sudo.conf",
+        "/etc/sudoers",
+        "/etc/sudoers.d",
+        "/etc/sudoers.d/*",
+        "/etc/sudoers*",
+        "/etc/sudoers*/**",
+        "/usr/etc/sudoers",
+        "/usr/etc/sudoers.d",
+        "/usr/etc/sudoers.d/*",
+        "/etc/hostname",
+        "/proc/sys/kernel/hostname",
+    ];
+    const ASKS: &'static [Question] = &[];
+    const NEEDS: &'static [&'static str] = &[];
+    type Item = Item;
+    type State = State;
+    type Expect = Expect;
+
+    fn collect(host: &dyn Host) -> Facts<Item, State> {
+        collect::collect(host)
+    }
+
+    fn judge(expect: &Expect, facts: &Facts<Item, State>, _context: &Context<'_>) -> Vec<Judgement> {
+        judge::judge(expect, facts)
+    }
+
+    fn say(item: &Item) -> String {
+        say(item)
+    }
+
+    fn check_expectation(expect: &Expect) -> Result<(), (String, String)> {
+        judge::check(expect)
+    }
+}
+
+/// One line for a person: `NOPASSWD: ALL as root`.
+fn say(item: &Item) -> String {
+    match item {
+        Item::Uid0 { shell } => format!("uid 0, shell {}", if shell.is_empty() { "/bin/sh" } else { shell }),
+        Item::Member { how } => {
+            let how: Vec<&str> = how.iter().map(|how| how.name()).collect();
+            format!("{} member", how.join(" and "))
+        }
+        Item::SameUid { uid, of } => format!("has uid {uid} of {}", of.join(", ")),
+        Item::Sudo { as_users, as_groups, grants, .. } => {
+            format!("{}{}", commands(grants), as_whom(as_users, as_groups))
+        }
+        Item::Default { name, settings, .. } => {
+            let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
+            said.join(", ")
+        }
+    }
+}
+
+impl Membership {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Supplementary => "supplementary",
+        }
+    }
+}
+
+impl Setting {
+    fn say(&self, name: &str) -> String {
+        match self {
+            Self::On => name.to_owned(),
+            Self::Off => format!("!{name}"),
+            Self::Is(value) => format!("{name}={value}"),
+            Self::Adds(value) => format!("{name}+={value}"),
+            Self::Removes(value) => format!("{name}-={value}"),
+        }
+    }
+}
+
+/// Commands, those with the same tags, options and exceptions together.
+fn commands(grants: &[Grant]) -> String {
+    let mut said = String::new();
+    let mut before: Option<String> = None;
+    for grant in grants {
+        let mut conditions = String::new();
+        if !grant.not_for.is_empty() {
+            conditions.push_str(&format!("not for {}: ", grant.not_for.join(", ")));
+        }
+        for (option, value) in &grant.options {
+            conditions.push_str(&format!("{option}={value} "));
+        }
+        for tag in &grant.tags {
+            conditions.push_str(&format!("{tag}: "));
+        }
+        let same = before.as_ref() == Some(&conditions);
+        said.push_str(match &before {
+            None => "",
+            Some(_) if same => ", ",
+            Some(_) => "; ",
+        });
+        if !same {
+            said.push_str(&conditions);
+            before = Some(conditions);
+        }
+        for digest in &grant.digests {
+            said.push_str(&format!("{digest} "));
+        }
+        said.push_str(if grant.denied { "!" } else { "" });
+        said.push_str(&grant.command);
+    }
+    said
+}
+
+fn as_whom(users: &[String], groups: &[String]) -> String {
+    match (users, groups) {
+        ([], []) => " as themselves".into(),
+        ([], groups) => format!(" as themselves in group {}", groups.join(",")),
+        (users, []) => format!(" as {}", users.join(",")),
+        (users, groups) => format!(" as {}:{}", users.join(","), groups.join(",")),
+    }
+}
+
+/// What stands between the brackets of a run-as list.
+fn runas_text(users: &[String], groups: &[String]) -> String {
+    if groups.is_empty() { users.join(",") } else { format!("{}:{}", users.join(","), groups.join(",")) }
+}

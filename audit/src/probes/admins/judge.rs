@@ -1,0 +1,492 @@
+//! What a rule can ask of administrators, and the answers.
+//!
+//! Every answer is one about an item that is seen, plus an unknown for each part that could not be: what is hidden may
+//! hold one administrator more, so *no others* never passes over a gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{ADMINISTRATIVE, Grant, Item, Setting, State, WATCHED, say};
+use crate::facts::Facts;
+use crate::finding::{Judgement, Status};
+use crate::host::{Gap, GapKind};
+
+/// What a rule can ask. At least one key.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Administrators, and no others: users by name; groups, netgroups, ids and `ALL` as sudoers writes them.
+    #[serde(default)]
+    pub only: Option<BTreeSet<String>>,
+    /// The accounts that may have user id 0.
+    #[serde(default)]
+    pub uid0: Option<BTreeSet<String>>,
+    /// Who may use sudo without a password.
+    #[serde(default)]
+    pub nopasswd: Option<NoPassword>,
+    /// The members each of these groups may have.
+    #[serde(default)]
+    pub group_members: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Owner and mode of sudo's files.
+    #[serde(default)]
+    pub sudoers_files: Option<Safe>,
+}
+
+/// Who may use sudo without a password: nobody, written `forbidden`, or those listed.
+#[derive(Debug, Clone, Default)]
+pub struct NoPassword(pub BTreeSet<String>);
+
+/// Root's, and writable by nobody else.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Safe {
+    /// `safe`.
+    Safe,
+}
+
+impl<'de> Deserialize<'de> for NoPassword {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl<'de> Visitor<'de> for Wanted {
+            type Value = NoPassword;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`forbidden`, or a list of those who may")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<NoPassword, E> {
+                match text {
+                    "forbidden" => Ok(NoPassword::default()),
+                    other => Err(E::unknown_variant(other, &["forbidden"])),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NoPassword, A::Error> {
+                let mut allowed = BTreeSet::new();
+                while let Some(who) = list.next_element()? {
+                    allowed.insert(who);
+                }
+                Ok(NoPassword(allowed))
+            }
+        }
+        deserializer.deserialize_any(Wanted)
+    }
+}
+
+/// What serde cannot see to be wrong.
+pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
+    let Expect { only, uid0, nopasswd, group_members, sudoers_files } = expect;
+    let nothing = only.is_none() && uid0.is_none() && nopasswd.is_none() && group_members.is_none();
+    if nothing && sudoers_files.is_none() {
+        let keys = "`only`, `uid0`, `nopasswd`, `group_members` or `sudoers_files`";
+        return Err((String::new(), format!("it expects nothing: give it {keys}")));
+    }
+    let groups = group_members.iter().flatten();
+    let lists = [("only", only.as_ref()), ("uid0", uid0.as_ref()), ("nopasswd", nopasswd.as_ref().map(|n| &n.0))];
+    let named = lists.into_iter().filter_map(|(key, list)| Some((key.to_owned(), list?)));
+    for (key, list) in named.chain(groups.map(|(group, list)| (format!("group_members.{group}"), list))) {
+        let users_only = key != "only" && key != "nopasswd";
+        for who in list {
+            if who.trim().is_empty() {
+                return Err((key, "a name is empty".into()));
+            }
+            if users_only && who.starts_with(['%', '+', '#', '!']) {
+                return Err((key, format!("`{who}` is no user's name")));
+            }
+            if who.starts_with('!') {
+                return Err((key, format!("`{who}`: a list says who may, and cannot except anybody")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges.
+pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    if let Some(allowed) = &expect.only {
+        only(allowed, facts, &mut judgements);
+    }
+    if let Some(allowed) = &expect.uid0 {
+        let expected = among("accounts with uid 0", allowed);
+        judge_part("uid0", &["uid0:", "directory:passwd"], &expected, uid0(allowed, facts), facts, &mut judgements);
+    }
+    if let Some(NoPassword(allowed)) = &expect.nopasswd {
+        let expected = if allowed.is_empty() {
+            "sudo always asks for a password".to_owned()
+        } else {
+            among("sudo without a password", allowed)
+        };
+        judge_part(
+            "sudo",
+            &["sudo:", "directory:sudoers"],
+            &expected,
+            nopasswd(allowed, facts),
+            facts,
+            &mut judgements,
+        );
+    }
+    for (group, allowed) in expect.group_members.iter().flatten() {
+        members(group, allowed, facts, &mut judgements);
+    }
+    if expect.sudoers_files.is_some() {
+        files(facts, &mut judgements);
+    }
+    judgements
+}
+
+/// What a part of the facts answers: who is right as it is, and what is not (subject, observed).
+#[derive(Default)]
+struct Answer {
+    right: Vec<String>,
+    wrong: Vec<(String, String)>,
+}
+
+impl Answer {
+    fn add(&mut self, right: bool, who: &str, subject: &str, observed: String) {
+        if right {
+            self.right.push(who.to_owned());
+        } else {
+            self.wrong.push((subject.to_owned(), observed));
+        }
+    }
+}
+
+/// One deviation for each wrong subject, one unknown for each gap, and a pass where there is neither.
+fn judge_part(
+    part: &str,
+    prefixes: &[&str],
+    expected: &str,
+    answer: Answer,
+    facts: &Facts<Item, State>,
+    judgements: &mut Vec<Judgement>,
+) {
+    let gaps: BTreeMap<&str, &Gap> = facts
+        .items
+        .gaps
+        .iter()
+        .filter(|(hidden, _)| {
+            prefixes.iter().any(|prefix| hidden.starts_with(prefix) || prefix.starts_with(hidden.as_str()))
+        })
+        .map(|(hidden, gap)| (hidden.as_str(), gap))
+        .collect();
+    if gaps.is_empty() && answer.wrong.is_empty() {
+        judgements.push(Judgement::new(Status::Pass, part, expected, some(&answer.right)));
+    }
+    for (hidden, gap) in gaps {
+        let subject = match hidden.trim_end_matches(':') {
+            "" => part,
+            subject => subject,
+        };
+        judgements.push(Judgement::unseen(gap, subject, expected));
+    }
+    for (subject, observed) in answer.wrong {
+        judgements.push(Judgement::new(Status::Deviation, subject, expected, observed));
+    }
+}
+
+fn only(allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
+    let expected = among("administrators", allowed);
+    let passwd = ["uid0:", "directory:passwd"];
+    judge_part("uid0", &passwd, &expected, uid0(allowed, facts), facts, judgements);
+    let groups = ["group:", "sudo-group:", "same-uid:", "directory:passwd", "directory:group"];
+    judge_part("group", &groups, &expected, grouped(allowed, facts), facts, judgements);
+    judge_part("sudo", &["sudo:", "directory:sudoers"], &expected, ruled(allowed, facts), facts, judgements);
+}
+
+fn uid0(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
+    let mut answer = Answer::default();
+    for (subject, item) in &facts.items.seen {
+        if let (Item::Uid0 { .. }, Some(name)) = (item, subject.strip_prefix("uid0:")) {
+            // Two lines of one name are never right.
+            answer.add(allowed.contains(name), name, subject, format!("{name} has uid 0"));
+        }
+    }
+    answer
+}
+
+/// Administrators by membership: of the administrative groups, and of those a rule lets become root.
+fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
+    let mut answer = Answer::default();
+    let powers = powers(facts);
+    for (subject, item) in &facts.items.seen {
+        match item {
+            Item::Member { .. } => {
+                let mut parts = subject.splitn(3, ':');
+                let (Some(prefix), Some(group), Some(member)) = (parts.next(), parts.next(), parts.next()) else {
+                    continue;
+                };
+                let spellings = spellings(group, facts);
+                let power = spellings.iter().filter_map(|spelling| powers.get(spelling.as_str())).max().copied();
+                let counts = power.is_some() || (prefix == "group" && ADMINISTRATIVE.contains(&group));
+                if !counts {
+                    continue;
+                }
+                let covered = allowed.contains(member) || spellings.iter().any(|spelling| allowed.contains(spelling));
+                let by_sudo = power.map_or(String::new(), |power| format!(", {} by sudo", power.name()));
+                answer.add(covered, member, subject, format!("{member} is a {} of {group}{by_sudo}", say(item)));
+            }
+            Item::SameUid { of, .. } => {
+                let Some(name) = subject.strip_prefix("same-uid:") else { continue };
+                let administers = of.iter().any(|other| is_administrator(other, &powers, facts));
+                if administers {
+                    answer.add(allowed.contains(name), name, subject, format!("{name} {}", say(item)));
+                }
+            }
+            Item::Uid0 { .. } | Item::Sudo { .. } | Item::Default { .. } => {}
+        }
+    }
+    answer
+}
+
+fn is_administrator(user: &str, powers: &BTreeMap<&str, Power>, facts: &Facts<Item, State>) -> bool {
+    powers.contains_key(user)
+        || ADMINISTRATIVE.iter().any(|group| facts.items.seen.contains_key(&format!("group:{group}:{user}")))
+        || facts.items.seen.keys().any(|subject| {
+            let rest = subject.strip_prefix("sudo-group:").or_else(|| subject.strip_prefix("group:"));
+            let Some((group, member)) = rest.and_then(|rest| rest.split_once(':')) else { return false };
+            member == user && spellings(group, facts).iter().any(|spelling| powers.contains_key(spelling.as_str()))
+        })
+}
+
+/// How sudoers may write a group: by name and by each of its ids.
+fn spellings(group: &str, facts: &Facts<Item, State>) -> Vec<String> {
+    let mut all = vec![format!("%{group}")];
+    if let Some(State::Group { gids }) = facts.state.seen.get(&format!("group:{group}")) {
+        all.extend(gids.iter().map(|gid| format!("%#{gid}")));
+    }
+    all
+}
+
+/// How much a rule allows as root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Power {
+    /// Only the commands it names.
+    Limited,
+    /// Anything.
+    Full,
+}
+
+impl Power {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Limited => "limited",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What each WHO of the rules may do as root.
+fn powers(facts: &Facts<Item, State>) -> BTreeMap<&str, Power> {
+    let mut powers: BTreeMap<&str, Power> = BTreeMap::new();
+    for item in facts.items.seen.values() {
+        if let Item::Sudo { who, .. } = item
+            && let Some(power) = power(item, facts)
+        {
+            let known = powers.entry(who).or_insert(power);
+            *known = power.max(*known);
+        }
+    }
+    powers
+}
+
+/// Administrators by the rules themselves: every WHO must be listed as written; `#1000` also by the name it means.
+fn ruled(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
+    let mut answer = Answer::default();
+    for (subject, item) in &facts.items.seen {
+        let Item::Sudo { who, .. } = item else { continue };
+        let Some(power) = power(item, facts) else { continue };
+        let mut covered = allowed.contains(who);
+        let mut meaning = String::new();
+        if let Some(uid) = who.strip_prefix('#')
+            && let Some(State::Uid { names }) = facts.state.seen.get(&format!("uid:{uid}"))
+        {
+            covered |= !names.is_empty() && names.iter().all(|name| allowed.contains(name));
+            meaning = format!(" ({})", some(names));
+        }
+        if who.starts_with('%') && !covered {
+            let known = group_spelled(who, facts);
+            covered |= known.iter().any(|group| spellings(group, facts).iter().any(|other| allowed.contains(other)));
+            let members: Vec<String> = known.iter().flat_map(|group| members_of(group, facts)).collect();
+            meaning = format!(" (members: {})", some(&members));
+        }
+        answer.add(covered, who, subject, format!("{who}{meaning} may run, {}: {}", power.name(), say(item)));
+    }
+    answer
+}
+
+/// The groups a WHO means.
+fn group_spelled(who: &str, facts: &Facts<Item, State>) -> Vec<String> {
+    let groups = facts.state.seen.keys().filter_map(|subject| subject.strip_prefix("group:"));
+    groups.filter(|group| spellings(group, facts).iter().any(|spelling| spelling == who)).map(str::to_owned).collect()
+}
+
+fn members_of(group: &str, facts: &Facts<Item, State>) -> Vec<String> {
+    let prefixes = [format!("group:{group}:"), format!("sudo-group:{group}:")];
+    let names = facts.items.seen.keys().filter_map(|subject| {
+        prefixes.iter().find_map(|prefix| subject.strip_prefix(prefix.as_str())).map(str::to_owned)
+    });
+    names.collect()
+}
+
+/// What a rule allows as root, if anything.
+fn power(item: &Item, facts: &Facts<Item, State>) -> Option<Power> {
+    let Item::Sudo { who, as_users, as_groups, grants, .. } = item else { return None };
+    if who.starts_with('!') || !(reaches_root(as_users, facts) || as_groups.iter().any(|group| group_is_root(group))) {
+        return None;
+    }
+    let allowed = grants.iter().filter(|grant| !grant.denied && !is_undefined_alias(grant));
+    allowed.map(|grant| if grant.command == "ALL" { Power::Full } else { Power::Limited }).max()
+}
+
+/// A command alias nobody defined allows nothing; a command begins with a slash or a caret, or is sudo's own.
+fn is_undefined_alias(grant: &Grant) -> bool {
+    grant.command != "ALL" && grant.command.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
+/// Whether root is among the users a list allows to run as. A group or netgroup may hold root; a user who is known here and
+/// is not uid 0 is not root.
+fn reaches_root(users: &[String], facts: &Facts<Item, State>) -> bool {
+    for user in users.iter().rev() {
+        let (negated, name) = user.strip_prefix('!').map_or((false, user.as_str()), |name| (true, name));
+        let uid0 = name == "ALL"
+            || name == "root"
+            || name.strip_prefix('#').is_some_and(|uid| uid.parse::<u32>() == Ok(0))
+            || facts.items.seen.contains_key(&format!("uid0:{name}"));
+        let perhaps = name.starts_with(['%', '+']) || facts.items.gap_for("uid0:").is_some();
+        if uid0 && negated {
+            // `(ALL, !root)` keeps root out by that name only: another account with uid 0 would be let in.
+            return name != "ALL" && name != "#0" && users.iter().any(|user| user == "ALL") && other_root(facts);
+        }
+        if (uid0 || perhaps) && !negated {
+            return true;
+        }
+    }
+    false
+}
+
+fn other_root(facts: &Facts<Item, State>) -> bool {
+    facts.items.seen.keys().filter(|subject| subject.starts_with("uid0:")).count() > 1
+        || facts.items.gap_for("uid0:").is_some()
+}
+
+fn group_is_root(group: &str) -> bool {
+    let own = |name: &str| name == "ALL" || name == "root" || name == "#0" || ADMINISTRATIVE.contains(&name);
+    !group.starts_with('!') && (own(group) || group.starts_with('#'))
+}
+
+fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
+    let mut answer = Answer::default();
+    for (subject, item) in &facts.items.seen {
+        match item {
+            // sudo never asks root.
+            Item::Sudo { who, grants, .. } if who != "root" && who != "#0" && !who.starts_with('!') => {
+                let free = |grant: &&Grant| !grant.denied && grant.tags.iter().any(|tag| tag == "NOPASSWD");
+                let free: Vec<Grant> = grants.iter().filter(free).cloned().collect();
+                if !free.is_empty() {
+                    answer.add(allowed.contains(who), who, subject, format!("{who}: {}", say(item)));
+                }
+            }
+            Item::Default { scope, name, settings } if name == "authenticate" => {
+                if settings.last() == Some(&Setting::Off) {
+                    let bound: Vec<&str> =
+                        scope.strip_prefix(':').map_or(Vec::new(), |users| users.split(',').collect());
+                    let covered = !bound.is_empty() && bound.iter().all(|who| allowed.contains(*who));
+                    answer.add(covered, scope, subject, format!("Defaults{scope} !authenticate"));
+                }
+            }
+            Item::Default { scope, name, settings } if name == "exempt_group" => {
+                for setting in settings {
+                    if let Setting::Is(group) = setting {
+                        let who = format!("%{group}");
+                        answer.add(
+                            allowed.contains(&who),
+                            &who,
+                            subject,
+                            format!("Defaults{scope} exempt_group={group}"),
+                        );
+                    }
+                }
+            }
+            Item::Sudo { .. }
+            | Item::Default { .. }
+            | Item::Uid0 { .. }
+            | Item::Member { .. }
+            | Item::SameUid { .. } => {}
+        }
+    }
+    answer
+}
+
+fn members(group: &str, allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
+    let expected = among(&format!("members of {group}"), allowed);
+    let part = format!("group:{group}");
+    let watched = ADMINISTRATIVE.contains(&group) || WATCHED.contains(&group);
+    if !watched && !facts.state.seen.contains_key(&part) {
+        let why = "not observed: neither an administrative group nor named by a sudo rule";
+        let gap = Gap::new(GapKind::Undeclared, part.clone(), why);
+        judgements.push(Judgement::unseen(&gap, part, expected));
+        return;
+    }
+    let mut answer = Answer::default();
+    for (subject, item) in &facts.items.seen {
+        let member = ["group:", "sudo-group:"]
+            .into_iter()
+            .find_map(|prefix| subject.strip_prefix(prefix)?.strip_prefix(group)?.strip_prefix(':'));
+        if let (Item::Member { .. }, Some(member)) = (item, member) {
+            answer.add(allowed.contains(member), member, subject, format!("{member} is a {} of {group}", say(item)));
+        }
+    }
+    let own = if watched { "group:" } else { "sudo-group:" };
+    judge_part(&part, &[own, "directory:passwd", "directory:group"], &expected, answer, facts, judgements);
+}
+
+fn files(facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
+    let expected = "sudo's files belong to root and nobody else can write them";
+    let mut sound = Vec::new();
+    let mut all_sound = true;
+    for (subject, state) in &facts.state.seen {
+        let (State::File { uid, gid, mode, refused }, Some(path)) = (state, subject.strip_prefix("file:")) else {
+            continue;
+        };
+        match refused {
+            None => sound.push(path.to_owned()),
+            Some(why) => {
+                all_sound = false;
+                let observed = format!("{why}: uid {uid}, gid {gid}, mode {mode}; sudo refuses it");
+                judgements.push(Judgement::new(Status::Deviation, subject.clone(), expected, observed));
+            }
+        }
+    }
+    let hidden = facts.state.gaps.iter().find(|(hidden, _)| "file:".starts_with(hidden.as_str()));
+    if let Some((_, gap)) = hidden {
+        judgements.push(Judgement::unseen(gap, "file", expected));
+    } else if all_sound && sound.is_empty() {
+        judgements.push(Judgement::new(Status::NotApplicable, "file", expected, "there is no sudoers file"));
+    } else if all_sound {
+        judgements.push(Judgement::new(Status::Pass, "file", expected, some(&sound)));
+    }
+}
+
+fn among(what: &str, allowed: &BTreeSet<String>) -> String {
+    if allowed.is_empty() {
+        return format!("{what}: none");
+    }
+    let names: Vec<String> = allowed.iter().cloned().collect();
+    format!("{what}: {} and no others", names.join(", "))
+}
+
+/// A list for a person, not endless.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    if distinct.is_empty() {
+        return "none".into();
+    }
+    let shown: Vec<&str> = distinct.iter().copied().take(SHOWN).collect();
+    let more = distinct.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
