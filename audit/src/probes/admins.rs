@@ -69,11 +69,15 @@
 mod accounts;
 mod aliases;
 mod collect;
+mod expect;
 mod grammar;
 mod judge;
 mod lexer;
+mod literals;
 mod policy;
+mod power;
 mod rules;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -87,7 +91,7 @@ use crate::finding::Judgement;
 use crate::host::{Host, Question};
 use crate::probe::{Context, Probe};
 
-pub use judge::{Expect, NoPassword, Safe};
+pub use expect::{Expect, NoPassword, Safe};
 
 /// Groups whose members count as administrators.
 pub const ADMINISTRATIVE: [&str; 8] = ["sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk"];
@@ -273,7 +277,7 @@ impl Probe for Admins {
     }
 
     fn check_expectation(expect: &Expect) -> Result<(), (String, String)> {
-        judge::check(expect)
+        expect::check(expect)
     }
 }
 

@@ -1,108 +1,16 @@
-//! What a rule can ask of administrators, and the answers.
+//! The answers to what a rule asks of administrators.
 //!
 //! Every answer is one about an item that is seen, plus an unknown for each part that could not be: what is hidden may
 //! hold one administrator more, so *no others* never passes over a gap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::de::{self, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-
+use super::expect::{Expect, NoPassword};
+use super::power::{Power, power, powers};
 use super::{ADMINISTRATIVE, Grant, Item, Setting, State, WATCHED, say};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
-
-/// What a rule can ask. At least one key.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expect {
-    /// Administrators, and no others: users by name; groups, netgroups, ids and `ALL` as sudoers writes them.
-    #[serde(default)]
-    pub only: Option<BTreeSet<String>>,
-    /// The accounts that may have user id 0.
-    #[serde(default)]
-    pub uid0: Option<BTreeSet<String>>,
-    /// Who may use sudo without a password.
-    #[serde(default)]
-    pub nopasswd: Option<NoPassword>,
-    /// The members each of these groups may have.
-    #[serde(default)]
-    pub group_members: Option<BTreeMap<String, BTreeSet<String>>>,
-    /// Owner and mode of sudo's files.
-    #[serde(default)]
-    pub sudoers_files: Option<Safe>,
-}
-
-/// Who may use sudo without a password: nobody, written `forbidden`, or those listed.
-#[derive(Debug, Clone, Default)]
-pub struct NoPassword(pub BTreeSet<String>);
-
-/// Root's, and writable by nobody else.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Safe {
-    /// `safe`.
-    Safe,
-}
-
-impl<'de> Deserialize<'de> for NoPassword {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Wanted;
-        impl<'de> Visitor<'de> for Wanted {
-            type Value = NoPassword;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`forbidden`, or a list of those who may")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<NoPassword, E> {
-                match text {
-                    "forbidden" => Ok(NoPassword::default()),
-                    other => Err(E::unknown_variant(other, &["forbidden"])),
-                }
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NoPassword, A::Error> {
-                let mut allowed = BTreeSet::new();
-                while let Some(who) = list.next_element()? {
-                    allowed.insert(who);
-                }
-                Ok(NoPassword(allowed))
-            }
-        }
-        deserializer.deserialize_any(Wanted)
-    }
-}
-
-/// What serde cannot see to be wrong.
-pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
-    let Expect { only, uid0, nopasswd, group_members, sudoers_files } = expect;
-    let nothing = only.is_none() && uid0.is_none() && nopasswd.is_none() && group_members.is_none();
-    if nothing && sudoers_files.is_none() {
-        let keys = "`only`, `uid0`, `nopasswd`, `group_members` or `sudoers_files`";
-        return Err((String::new(), format!("it expects nothing: give it {keys}")));
-    }
-    let groups = group_members.iter().flatten();
-    let lists = [("only", only.as_ref()), ("uid0", uid0.as_ref()), ("nopasswd", nopasswd.as_ref().map(|n| &n.0))];
-    let named = lists.into_iter().filter_map(|(key, list)| Some((key.to_owned(), list?)));
-    for (key, list) in named.chain(groups.map(|(group, list)| (format!("group_members.{group}"), list))) {
-        let users_only = key != "only" && key != "nopasswd";
-        for who in list {
-            if who.trim().is_empty() {
-                return Err((key, "a name is empty".into()));
-            }
-            if users_only && who.starts_with(['%', '+', '#', '!']) {
-                return Err((key, format!("`{who}` is no user's name")));
-            }
-            if who.starts_with('!') {
-                return Err((key, format!("`{who}`: a list says who may, and cannot except anybody")));
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Judges.
 pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgement> {
@@ -261,38 +169,6 @@ fn spellings(group: &str, facts: &Facts<Item, State>) -> Vec<String> {
     all
 }
 
-/// How much a rule allows as root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Power {
-    /// Only the commands it names.
-    Limited,
-    /// Anything.
-    Full,
-}
-
-impl Power {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Limited => "limited",
-            Self::Full => "full",
-        }
-    }
-}
-
-/// What each WHO of the rules may do as root.
-fn powers(facts: &Facts<Item, State>) -> BTreeMap<&str, Power> {
-    let mut powers: BTreeMap<&str, Power> = BTreeMap::new();
-    for item in facts.items.seen.values() {
-        if let Item::Sudo { who, .. } = item
-            && let Some(power) = power(item, facts)
-        {
-            let known = powers.entry(who).or_insert(power);
-            *known = power.max(*known);
-        }
-    }
-    powers
-}
-
 /// Administrators by the rules themselves: every WHO must be listed as written; `#1000` also by the name it means.
 fn ruled(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
     let mut answer = Answer::default();
@@ -330,52 +206,6 @@ fn members_of(group: &str, facts: &Facts<Item, State>) -> Vec<String> {
         prefixes.iter().find_map(|prefix| subject.strip_prefix(prefix.as_str())).map(str::to_owned)
     });
     names.collect()
-}
-
-/// What a rule allows as root, if anything.
-fn power(item: &Item, facts: &Facts<Item, State>) -> Option<Power> {
-    let Item::Sudo { who, as_users, as_groups, grants, .. } = item else { return None };
-    if who.starts_with('!') || !(reaches_root(as_users, facts) || as_groups.iter().any(|group| group_is_root(group))) {
-        return None;
-    }
-    let allowed = grants.iter().filter(|grant| !grant.denied && !is_undefined_alias(grant));
-    allowed.map(|grant| if grant.command == "ALL" { Power::Full } else { Power::Limited }).max()
-}
-
-/// A command alias nobody defined allows nothing; a command begins with a slash or a caret, or is sudo's own.
-fn is_undefined_alias(grant: &Grant) -> bool {
-    grant.command != "ALL" && grant.command.starts_with(|first: char| first.is_ascii_uppercase())
-}
-
-/// Whether root is among the users a list allows to run as. A group or netgroup may hold root; a user who is known here and
-/// is not uid 0 is not root.
-fn reaches_root(users: &[String], facts: &Facts<Item, State>) -> bool {
-    for user in users.iter().rev() {
-        let (negated, name) = user.strip_prefix('!').map_or((false, user.as_str()), |name| (true, name));
-        let uid0 = name == "ALL"
-            || name == "root"
-            || name.strip_prefix('#').is_some_and(|uid| uid.parse::<u32>() == Ok(0))
-            || facts.items.seen.contains_key(&format!("uid0:{name}"));
-        let perhaps = name.starts_with(['%', '+']) || facts.items.gap_for("uid0:").is_some();
-        if uid0 && negated {
-            // `(ALL, !root)` keeps root out by that name only: another account with uid 0 would be let in.
-            return name != "ALL" && name != "#0" && users.iter().any(|user| user == "ALL") && other_root(facts);
-        }
-        if (uid0 || perhaps) && !negated {
-            return true;
-        }
-    }
-    false
-}
-
-fn other_root(facts: &Facts<Item, State>) -> bool {
-    facts.items.seen.keys().filter(|subject| subject.starts_with("uid0:")).count() > 1
-        || facts.items.gap_for("uid0:").is_some()
-}
-
-fn group_is_root(group: &str) -> bool {
-    let own = |name: &str| name == "ALL" || name == "root" || name == "#0" || ADMINISTRATIVE.contains(&name);
-    !group.starts_with('!') && (own(group) || group.starts_with('#'))
 }
 
 fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {

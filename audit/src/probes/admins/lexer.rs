@@ -8,6 +8,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::scan::{comment, id, is_blank, is_digest, joined, newline, path, run, unescape, unescape_path, value, word};
+
 /// Something sudo would not understand, and on which line it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -70,7 +72,7 @@ pub(super) enum Token {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Start,
     /// Before the settings of a `Defaults` line: its scope.
     Scope,
@@ -153,12 +155,12 @@ impl Best {
 /// Takes tokens off a text.
 pub(super) struct Lexer<'a> {
     text: &'a [u8],
-    at: usize,
-    mode: Mode,
+    pub(super) at: usize,
+    pub(super) mode: Mode,
     /// What follows a quoted string or a path.
-    resume: Mode,
-    line: usize,
-    joined: bool,
+    pub(super) resume: Mode,
+    pub(super) line: usize,
+    pub(super) joined: bool,
     digest_bytes: usize,
     /// No regular expression ends before here: known from an earlier, vain search.
     no_regex_before: usize,
@@ -200,15 +202,15 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn fault(&self, why: &'static str) -> Fault {
+    pub(super) fn fault(&self, why: &'static str) -> Fault {
         Fault { line: self.line, why }
     }
 
-    fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    fn take(&mut self, length: usize) -> &'a [u8] {
+    pub(super) fn take(&mut self, length: usize) -> &'a [u8] {
         let end = self.at.saturating_add(length).min(self.text.len());
         let taken = self.text.get(self.at..end).unwrap_or_default();
         self.at = end;
@@ -537,142 +539,6 @@ impl<'a> Lexer<'a> {
         self.read(best)
     }
 
-    /// A string, its opening quote taken.
-    fn quoted(&mut self) -> Result<Token, Fault> {
-        let mut string = Vec::new();
-        loop {
-            let rest = self.rest();
-            let join = joined(rest);
-            if join > 0 {
-                self.at += join;
-                let blanks = run(self.rest(), is_blank);
-                self.at += blanks;
-                self.line += 1;
-                self.joined = true;
-                continue;
-            }
-            match rest {
-                [b'"', ..] => {
-                    self.at += 1;
-                    break;
-                }
-                [b'\\', b'"', ..] => {
-                    string.push(b'"');
-                    self.at += 2;
-                }
-                [] | [b'\n' | b'\r', ..] => {
-                    let fault = self.fault("a line ends inside a string");
-                    self.mode = Mode::Start;
-                    if rest.first() == Some(&b'\r') && newline(rest) == 0 {
-                        self.at += 1;
-                    }
-                    return Err(fault);
-                }
-                [byte, ..] => {
-                    string.push(*byte);
-                    self.at += 1;
-                }
-            }
-        }
-        let listed = self.resume == Mode::Start || self.resume == Mode::Scope;
-        self.mode = self.resume;
-        match string.as_slice() {
-            [] => Err(self.fault("an empty string")),
-            b"%" | b"%:" | b"+" if listed => Err(self.fault("an empty group or netgroup")),
-            [b'%', ..] if listed => Ok(Token::Group(string)),
-            [b'+', ..] if listed => Ok(Token::Netgroup(string)),
-            _ => Ok(Token::Word(string)),
-        }
-    }
-
-    /// A command, its path of `length` bytes still to be taken, and its arguments.
-    fn command(&mut self, length: usize) -> Result<Token, Fault> {
-        let name = self.take(length);
-        let path = unescape_path(name);
-        self.mode = Mode::Start;
-        // A folder cannot have arguments.
-        if name.ends_with(b"/") {
-            return Ok(Token::Command(path, None));
-        }
-        let mut arguments: Option<Vec<u8>> = None;
-        let mut spaced = false;
-        loop {
-            let rest = self.rest();
-            let join = joined(rest);
-            if join > 0 {
-                self.at += join;
-                self.line += 1;
-                self.joined = true;
-                spaced = true;
-                continue;
-            }
-            let length = run(rest, |byte| !b"#\\:, \t\r\n".contains(&byte));
-            match rest {
-                [] | [b'#' | b':' | b',' | b'\r' | b'\n', ..] => break,
-                [b'=', ..] if length == 1 => break,
-                [b' ' | b'\t', ..] => {
-                    self.at += 1;
-                    spaced = true;
-                }
-                [b'\\', sign @ (b'*' | b'?' | b'[' | b']' | b'!' | b'^'), ..] => {
-                    add(&mut arguments, &[b'\\', *sign], spaced);
-                    self.at += 2;
-                    spaced = false;
-                }
-                [b'\\', sign @ (b':' | b'\\' | b',' | b'=' | b' ' | b'\t' | b'#'), ..] => {
-                    add(&mut arguments, &[*sign], spaced);
-                    self.at += 2;
-                    spaced = false;
-                }
-                [b'\\', ..] => {
-                    self.at += 1;
-                    return Err(self.fault("a backslash before a sign that needs none"));
-                }
-                [b'^', ..] if arguments.is_none() => {
-                    let pattern = self.argument_regex()?;
-                    return Ok(Token::Command(path, Some(pattern)));
-                }
-                [..] => {
-                    add(&mut arguments, rest.get(..length).unwrap_or_default(), spaced);
-                    self.at += length;
-                    spaced = false;
-                }
-            }
-        }
-        Ok(Token::Command(path, arguments))
-    }
-
-    /// Arguments given as one regular expression, `^…$`.
-    fn argument_regex(&mut self) -> Result<Vec<u8>, Fault> {
-        let mut pattern = Vec::new();
-        loop {
-            let rest = self.rest();
-            let join = joined(rest);
-            if join > 0 {
-                self.at += join;
-                self.at += run(self.rest(), is_blank);
-                self.line += 1;
-                self.joined = true;
-                continue;
-            }
-            match rest {
-                [] | [b'#' | b'\r' | b'\n', ..] => return Err(self.fault("an unterminated regular expression")),
-                [b'\\', quoted, ..] if *quoted != b'\r' && *quoted != b'\n' => {
-                    pattern.extend_from_slice(&[b'\\', *quoted]);
-                    self.at += 2;
-                }
-                [byte, ..] => {
-                    pattern.push(*byte);
-                    self.at += 1;
-                    if *byte == b'$' {
-                        self.joined = false;
-                        return Ok(pattern);
-                    }
-                }
-            }
-        }
-    }
-
     /// The length of a command given as a regular expression here, or 0. A vain search is remembered, so that a line of
     /// nothing but `^` costs one pass.
     fn regex(&mut self) -> usize {
@@ -738,148 +604,4 @@ impl<'a> Lexer<'a> {
         let fits = plain && number.parse::<u32>().is_ok_and(|number| number <= bits);
         Ok(if fits { length + 1 + digits } else { length })
     }
-}
-
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
-}
-
-fn run(text: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    text.iter().position(|byte| !wanted(*byte)).unwrap_or(text.len())
-}
-
-fn newline(text: &[u8]) -> usize {
-    match text {
-        [b'\r', b'\n', ..] => 2,
-        [b'\n', ..] => 1,
-        [..] => 0,
-    }
-}
-
-/// The length of a backslash, blanks and the newline they hide.
-fn joined(text: &[u8]) -> usize {
-    let Some(after) = text.strip_prefix(b"\\") else { return 0 };
-    let blanks = run(after, is_blank);
-    match newline(after.get(blanks..).unwrap_or_default()) {
-        0 => 0,
-        end => 1 + blanks + end,
-    }
-}
-
-/// The length of a comment with its newline. `#` before a number is a user id.
-fn comment(text: &[u8]) -> usize {
-    let Some(after) = text.strip_prefix(b"#") else { return 0 };
-    match after {
-        [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..] => return 0,
-        [..] => {}
-    }
-    let body = run(after, |byte| byte != b'\n');
-    1 + body + usize::from(after.get(body).is_some())
-}
-
-fn id(text: &[u8]) -> usize {
-    let Some(after) = text.strip_prefix(b"#") else { return 0 };
-    let sign = usize::from(after.first() == Some(&b'-'));
-    match run(after.get(sign..).unwrap_or_default(), |b| b.is_ascii_digit()) {
-        0 => 0,
-        digits => 1 + sign + digits,
-    }
-}
-
-/// The length of something where a backslash takes its next byte along, unless `never` holds that.
-fn escaped(text: &[u8], ends: &[u8], never: &[u8]) -> usize {
-    let mut length = 0;
-    while let Some(byte) = text.get(length) {
-        if *byte == b'\\' {
-            match text.get(length + 1) {
-                Some(next) if !never.contains(next) => length += 2,
-                Some(_) | None => break,
-            }
-        } else if ends.contains(byte) {
-            break;
-        } else {
-            length += 1;
-        }
-    }
-    length
-}
-
-fn word(text: &[u8]) -> usize {
-    escaped(text, b"#>!=:,() \t\r\n\"", b"\t\n")
-}
-
-/// A value in a `Defaults` line; it may hold `!`, but not begin with it.
-fn value(text: &[u8]) -> usize {
-    if text.first() == Some(&b'!') { 0 } else { escaped(text, b"#=, \t\r\n\"", b"\r\n") }
-}
-
-fn path(text: &[u8]) -> usize {
-    if text.first() != Some(&b'/') {
-        return 0;
-    }
-    let mut length = 1;
-    while let Some(byte) = text.get(length) {
-        match (byte, text.get(length + 1)) {
-            (b'\\', Some(b',' | b':' | b'=' | b' ' | b'\t' | b'#')) => length += 2,
-            (b'\\' | b',' | b':' | b'=' | b' ' | b'\t' | b'\r' | b'\n' | b'#', _) => break,
-            (_, _) => length += 1,
-        }
-    }
-    // A slash alone is no path.
-    if length == 1 { 0 } else { length }
-}
-
-/// Adds a part of an argument, or a new one after a space.
-fn add(arguments: &mut Option<Vec<u8>>, part: &[u8], spaced: bool) {
-    let all = arguments.get_or_insert_default();
-    if spaced && !all.is_empty() {
-        all.push(b' ');
-    }
-    all.extend_from_slice(part);
-}
-
-/// Without the backslashes; `\xNN` is a byte.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        let rest = bytes.as_slice();
-        match (byte, rest) {
-            (b'\\', [b'x', high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
-                plain.push(digit(*high) << 4 | digit(*low));
-                bytes = rest.get(3..).unwrap_or_default().iter();
-            }
-            (b'\\', [next, ..]) => {
-                plain.push(*next);
-                bytes = rest.get(1..).unwrap_or_default().iter();
-            }
-            (other, _) => plain.push(*other),
-        }
-    }
-    plain
-}
-
-/// A path loses the backslashes before sudoers' own signs only: a pattern keeps its own. A regular expression is left alone.
-fn unescape_path(text: &[u8]) -> Vec<u8> {
-    if text.first() == Some(&b'^') {
-        return text.to_vec();
-    }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut bytes = text.iter().peekable();
-    while let Some(byte) = bytes.next() {
-        match (byte, bytes.peek()) {
-            (b'\\', Some(b',' | b':' | b'=' | b' ' | b'\t' | b'#')) => {}
-            (other, _) => plain.push(*other),
-        }
-    }
-    plain
-}
-
-/// Hexadecimal, or base64 with or without its padding, of so many bytes.
-fn is_digest(text: &[u8], bytes: usize) -> bool {
-    if text.len() == bytes * 2 && text.iter().all(u8::is_ascii_hexdigit) {
-        return true;
-    }
-    text.len() == if text.ends_with(b"=") { 4 * bytes.div_ceil(3) } else { (4 * bytes).div_ceil(3) }
 }
