@@ -254,11 +254,10 @@ fn troubled() -> TempDir {
     dpkg("--unpack", &build(&debs, "unpacked", "", &[])).ok();
     dpkg("--install", &build(&debs, "half-configured", "", &[("postinst", "exit 1")])).ended(1);
     dpkg("--install", &build(&debs, "half-installed", "", &[("preinst", "exit 1"), ("postrm", "exit 1")])).ended(1);
-    let selections = folder.path().join("selections");
-    fs::write(&selections, "held hold\n").unwrap();
-    let mut select = Command::new("dpkg");
-    select.arg(format!("--root={}", root.display())).arg("--set-selections");
-    run(select.stdin(fs::File::open(selections).unwrap())).ok();
+    // `run` gives a program no standard input.
+    let mut select = Command::new("sh");
+    select.args(["-c", "echo held hold | dpkg --root=\"$1\" --set-selections", "sh"]).arg(&root);
+    run(&mut select).ok();
     folder
 }
 
