@@ -10,6 +10,7 @@ pub mod chain;
 pub mod dialect;
 pub mod facts;
 pub mod hosts;
+pub mod pages;
 pub mod reports;
 pub mod sessions;
 pub mod tokens;
