@@ -12,9 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use audit::api::Problem;
+use audit::api::{Problem, SENT};
 use audit::seal::MAX_ENVELOPE;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use rustls::pki_types::CertificateDer;
@@ -87,9 +87,10 @@ impl Client {
         Ok(Self { http, base: url.trim_end_matches('/').to_owned() })
     }
 
-    /// Posts `body`, JSON; the answer's body, at most [`MAX_ENVELOPE`] bytes.
+    /// Posts `body`, JSON, and says what time it is here; the answer's body, at most [`MAX_ENVELOPE`] bytes.
     pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Trouble> {
         let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        let request = request.header(SENT, Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true));
         self.exchange(request.body(body)).await
     }
 

@@ -57,7 +57,7 @@ impl Live {
         let running = if self.running { sysinfo::System::host_name().ok() } else { None };
         let written = || self.read(Path::new("/etc/hostname")).ok();
         let name = running.or_else(|| Some(String::from_utf8_lossy(&written()?).trim().to_owned()));
-        name.filter(|name| !name.is_empty()).map_or_else(|| "localhost".into(), |name| name.chars().take(255).collect())
+        name.filter(|name| !name.is_empty()).map_or_else(|| "localhost".into(), |name| label(&name))
     }
 
     /// The operating system and, where it runs, its kernel: for people. Source: os-release(5).
@@ -68,8 +68,14 @@ impl Live {
         let name = pretty.map_or("Linux", |value| value.trim_matches(['"', '\'']));
         let kernel = if self.running { sysinfo::System::kernel_version().ok() } else { None };
         let system = kernel.map_or_else(|| name.to_owned(), |kernel| format!("{name}, kernel {kernel}"));
-        system.chars().take(255).collect()
+        label(&system)
     }
+}
+
+/// At most 255 bytes of `text`, which is as long as a label may be.
+fn label(text: &str) -> String {
+    let end = (0..=255.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 impl Host for Live {
@@ -100,5 +106,29 @@ impl Host for Live {
             Question::NftGeneration => nft::ask_generation(),
             Question::NftRuleset => nft::ask_ruleset(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_cut_between_characters() {
+        assert_eq!(label("web-1"), "web-1");
+        assert_eq!(label(&"é".repeat(200)), "é".repeat(127));
+    }
+
+    #[test]
+    fn a_root_at_rest_answers_no_question_and_names_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let live = Live::open(Some(folder.path())).unwrap();
+        assert_eq!(live.ask(Question::KernelClock).unwrap_err().kind, GapKind::NotLive);
+        assert_eq!((live.name().as_str(), live.system().as_str()), ("localhost", "Linux"));
+        std::fs::write(folder.path().join("etc/hostname"), "web-1\n").unwrap();
+        std::fs::write(folder.path().join("etc/os-release"), "ID=x\nPRETTY_NAME=\"Some Linux 3\"\n").unwrap();
+        assert_eq!((live.name().as_str(), live.system().as_str()), ("web-1", "Some Linux 3"));
+        assert!(Live::open(Some(&folder.path().join("none"))).is_err());
     }
 }
