@@ -33,7 +33,7 @@ pub(super) struct Enroll {
     collector: Option<String>,
     /// The one-time token. Other users of this machine can see it on the command line: --token-file and the environment
     /// keep it to yourself.
-    #[arg(long, value_name = "TOKEN", env = "PLUMBLINE_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "PLUMBLINE_ENROLMENT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// A file that holds the token.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
