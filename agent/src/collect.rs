@@ -94,6 +94,7 @@ impl Collector {
     pub(crate) fn cycle(&mut self, occasion: Occasion) -> anyhow::Result<Outcome> {
         let cleared = self.spool.clear().context("reading receipts")?;
         let room = self.spool.shrink(self.config.spool_limit).context("making room in the spool")?;
+        self.spool.reserve();
         self.reread_baseline()?;
         let (facts, probes) = self.observe()?;
         let now = Utc::now();

@@ -12,6 +12,7 @@
 
 mod head;
 mod pack;
+mod reserve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -90,7 +91,9 @@ impl Spool {
     pub(crate) fn keep(&self, bytes: &[u8]) -> anyhow::Result<Digest> {
         let digest = Digest::of(bytes);
         if !self.has(digest) {
-            durable::write(&self.state.fact(digest), &pack::pack(bytes)?, MODE).context("spooling facts")?;
+            let packed = pack::pack(bytes)?;
+            reserve::spend(&self.state, || durable::write(&self.state.fact(digest), &packed, MODE))
+                .context("spooling facts")?;
         }
         Ok(digest)
     }
@@ -98,6 +101,11 @@ impl Spool {
     /// Whether `bytes` are of a size the collector takes.
     pub(crate) fn fits(bytes: &[u8]) -> Result<(), TooLarge> {
         pack::fits(bytes)
+    }
+
+    /// Sets space aside for transitions on a full disk, if there is some.
+    pub(crate) fn reserve(&self) {
+        reserve::make(&self.state);
     }
 
     /// Adds a report to the chain. It must be the next one.
@@ -108,17 +116,24 @@ impl Spool {
         }
         self.finish()?;
         let path = self.state.report(statement.sequence);
-        let staged = durable::stage(&path, &report.bytes, MODE).context("spooling the report")?;
+        let stage = || durable::stage(&path, &report.bytes, MODE);
+        // On a full disk a transition takes the space kept for it; a report that says nothing new does not.
+        let is_transition = self.head.manifest != Some(statement.manifest);
+        let staged = self.write(is_transition, stage).context("spooling the report")?;
         let mut head = self.head.next(statement, report.verified.id());
         head.forget_before(self.reports.keys().next().copied().unwrap_or(statement.sequence));
-        if let Err(error) = head.save(&self.state) {
+        if let Err(error) = self.write(is_transition, || head.write(&self.state)) {
             let _left_over = durable::remove(&staged);
-            return Err(error);
+            return Err(error).context("writing the chain's head");
         }
         // From here on the number is used up, whatever fails.
         self.head = head;
         self.reports.insert(statement.sequence, statement.manifest);
         durable::publish(&staged, &path).context("spooling the report")
+    }
+
+    fn write<T>(&self, may_spend: bool, work: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+        if may_spend { reserve::spend(&self.state, work) } else { work() }
     }
 
     /// Deletes the reports whose receipts say the collector has all; answers how many.

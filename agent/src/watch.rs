@@ -14,7 +14,8 @@ use notify::event::EventKindMask;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::Sender;
 
-/// What woke us.
+/// What woke us. What else the kernel can tell of (the nftables multicast group) is one more variant here and one more
+/// sender of the same channel in [`crate::collect::run`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     /// A file a probe reads.

@@ -1,17 +1,21 @@
 //! `plumbline check`: judges this host, or the root file system at a folder, and prints what deviates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use audit::baseline::Baseline;
+use audit::digest::Digest;
 use audit::evaluate::{evaluate, observe};
 use audit::finding::{Finding, Severity, Summary, exit_code};
 use audit::probe::Context;
+use audit::report::HostId;
 use chrono::Utc;
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde::Serialize;
 
 use super::{baselines, human, printer};
+use crate::config::Config;
+use crate::identity::Identity;
 use crate::live::Live;
+use crate::state::{self, State};
 
 /// Judge this host against a baseline, and print what deviates.
 ///
@@ -20,12 +24,18 @@ use crate::live::Live;
 #[derive(Args)]
 pub(super) struct Check {
     /// The baseline: a file, or the name of one that ships (linux-server, workstation). Where none is given:
-    /// /etc/plumbline/baseline.yaml if there is one, else linux-server.
+    /// the configuration's, else /etc/plumbline/baseline.yaml if there is one, else linux-server.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Judge the root file system under DIR instead of the running machine.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Where the agent keeps its own things: says under which id this host is enrolled.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The configuration. Where none is given: /etc/plumbline/agent.yaml if there is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -61,7 +71,8 @@ impl FailOn {
 
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<u8> {
-        let baseline = baselines::load(self.baseline.as_deref())?;
+        let config = Config::load(self.config.as_deref())?;
+        let baseline = baselines::load(self.baseline.as_deref().or(config.baseline.as_deref()))?;
         let lifecycles = baselines::lifecycles()?;
         let host = Live::open(self.root.as_deref())?;
         let facts = observe(&host, &baseline.probes());
@@ -70,19 +81,46 @@ impl Check {
         match self.format {
             Format::Human => printer::print(&human::findings(&name, &baseline, &findings))?,
             Format::Json => {
-                let shown = document(&name, &baseline, &findings);
+                let shown = Document {
+                    host: Host { name, id: self.id() },
+                    baseline: Judged { name: &baseline.name, version: baseline.version, digest: baseline.digest },
+                    summary: Summary::of(&findings),
+                    findings: &findings,
+                };
                 printer::print_data(&(serde_json::to_string_pretty(&shown)? + "\n"))?;
             }
         }
         Ok(exit_code(&findings, self.fail_on.severity()))
     }
+
+    /// Judging needs no enrolment: an identity that is not there, or not readable, is left out. That of this machine is
+    /// not said of a root file system elsewhere.
+    fn id(&self) -> Option<HostId> {
+        let own = self.root.is_none().then_some(Path::new(state::DEFAULT));
+        let folder = self.state.as_deref().or(own)?;
+        Identity::load(&State::new(folder)).ok()?.map(|identity| identity.host)
+    }
 }
 
-fn document(host: &str, baseline: &Baseline, findings: &[Finding]) -> serde_json::Value {
-    json!({
-        "host": { "name": host },
-        "baseline": { "name": baseline.name, "version": baseline.version, "digest": baseline.digest },
-        "summary": Summary::of(findings),
-        "findings": findings,
-    })
+/// The answer for programs.
+#[derive(Serialize)]
+struct Document<'a> {
+    host: Host,
+    baseline: Judged<'a>,
+    summary: Summary,
+    findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct Host {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<HostId>,
+}
+
+#[derive(Serialize)]
+struct Judged<'a> {
+    name: &'a str,
+    version: u32,
+    digest: Digest,
 }

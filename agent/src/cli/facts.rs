@@ -25,6 +25,9 @@ pub(super) struct Facts {
     /// Look at the root file system under DIR instead of the running machine.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Accepted for symmetry with collect: facts need nothing of the agent's own.
+    #[arg(long, value_name = "DIR", hide = true)]
+    state: Option<PathBuf>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,

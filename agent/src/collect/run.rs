@@ -52,7 +52,8 @@ pub(crate) async fn forever(
     let mut collector = Collector::open(state, config.clone(), host)?;
     let (wakes, mut woken) = channel(1);
     // The first wait puts each host of a fleet at its own place in the interval.
-    let mut wait = phase(&collector.identity.host, config.splay());
+    let splay = config.splay();
+    let mut wait = if splay.is_zero() { config.interval } else { phase(&collector.identity.host, splay) };
     let mut due = Instant::now();
     let mut occasion = Occasion::Due;
     tracing::info!(host = %collector.identity.host, "collecting");

@@ -43,7 +43,12 @@ impl Head {
 
     /// Puts it on disk.
     pub(crate) fn save(&self, state: &State) -> anyhow::Result<()> {
-        durable::write(&state.head(), &serde_json::to_vec(self)?, 0o644).context("writing the chain's head")
+        self.write(state).context("writing the chain's head")
+    }
+
+    /// The same, with the failure as it came.
+    pub(super) fn write(&self, state: &State) -> std::io::Result<()> {
+        durable::write(&state.head(), &serde_json::to_vec(self)?, 0o644)
     }
 
     /// The head once `report` follows.
