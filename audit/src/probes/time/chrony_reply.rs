@@ -145,11 +145,11 @@ fn take<const N: usize>(data: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A reply as the layout says.
-    fn reply(kind: u16, status: u16, data: &[u8]) -> Vec<u8> {
+    pub(in super::super) fn reply(kind: u16, status: u16, data: &[u8]) -> Vec<u8> {
         let mut packet = vec![VERSION, REPLY, 0, 0, 0, 33];
         packet.extend(kind.to_be_bytes());
         packet.extend(status.to_be_bytes());
@@ -158,17 +158,28 @@ mod tests {
         packet
     }
 
-    fn encoded(exponent: i32, coefficient: i32) -> [u8; 4] {
+    pub(in super::super) fn encoded(exponent: i32, coefficient: i32) -> [u8; 4] {
         ((exponent << 25) | (coefficient & 0x01ff_ffff)).to_be_bytes()
     }
 
-    fn tracking_data(leap: u16, offset: [u8; 4]) -> Vec<u8> {
+    pub(in super::super) fn tracking_data(leap: u16, offset: [u8; 4]) -> Vec<u8> {
         let mut data = vec![0; 24];
         data.extend(3u16.to_be_bytes());
         data.extend(leap.to_be_bytes());
         data.extend([0; 12]);
         data.extend(offset);
         data.extend([0; 36]);
+        data
+    }
+
+    /// 10.77.0.1 at stratum 2.
+    pub(in super::super) fn source_data(state: u16, reachability: u16) -> Vec<u8> {
+        let mut data = vec![10, 77, 0, 1];
+        data.extend([0; 12]);
+        for word in [1u16, 0, 6, 2, state, 0, 0, reachability] {
+            data.extend(word.to_be_bytes());
+        }
+        data.extend([0; 16]);
         data
     }
 
@@ -218,12 +229,7 @@ mod tests {
 
     #[test]
     fn a_source_has_its_address_its_name_and_no_counters() {
-        let mut data = vec![10, 77, 0, 1];
-        data.extend([0; 12]);
-        for word in [1u16, 0, 6, 2, 0, 0, 0, 0o377] {
-            data.extend(word.to_be_bytes());
-        }
-        data.extend([0; 16]);
+        let data = source_data(0, 0o377);
         let mut name = b"NTP.example.org".to_vec();
         name.resize(256, 0);
         let answer = serde_json::json!([

@@ -158,8 +158,10 @@ impl<'a> Seen<'a> {
     fn hidden_sources(&self) -> Option<&'a Gap> {
         let gaps = &self.facts.items.gaps;
         let relevant = self.relevant();
-        let about = |prefix: &str| prefix == "daemon:" || relevant.iter().any(|d| prefix.starts_with(d.name()));
-        let none = relevant.is_empty();
+        let about =
+            |prefix: &str| prefix == "daemon:" || relevant.iter().any(|d| prefix.strip_suffix(':') == Some(d.name()));
+        // Where no daemon is known to matter, any of them may.
+        let none = self.running.is_empty() && self.enabled().is_empty();
         gaps.iter().find(|(prefix, _)| none || prefix.is_empty() || about(prefix)).map(|(_, gap)| gap)
     }
 

@@ -337,3 +337,60 @@ fn noise_below_a_millisecond_does_not_change_the_state() {
     assert_eq!(state(1_000_000, 100), state(64_000_000, 400));
     assert_ne!(state(1_000_000, 100), state(1_000_000, 2_000));
 }
+
+/// A host whose chronyd says this, its kernel claiming to be synchronised all the while.
+fn chrony_host(leap: u16, offset: [u8; 4], state: u16, reachability: u16) -> Recorded {
+    use super::chrony_reply::tests::{reply, source_data, tracking_data};
+    use base64::Engine as _;
+    let source = base64::engine::general_purpose::STANDARD.encode(reply(3, 0, &source_data(state, reachability)));
+    let host = Recorded::new()
+        .answer(Question::KernelClock, SYNCHRONISED)
+        .answer(Question::ChronyTracking, reply(5, 0, &tracking_data(leap, offset)))
+        .answer(Question::ChronySources, serde_json::json!([{"source": source, "name": null}]).to_string());
+    running(host, "chronyd", "chrony.service")
+}
+
+#[test]
+fn chronyds_own_word_beats_the_kernels() {
+    let two_seconds = super::chrony_reply::tests::encoded(3, 1 << 23);
+    let clock = |host: &Recorded| judged("{synchronised: true}", host)["clock"].clone();
+    let good = clock(&chrony_host(0, [0; 4], 0, 0o377));
+    assert_eq!(good.0, Status::Pass);
+    assert!(good.1.contains("follows 10.77.0.1") && good.1.contains("the kernel says synchronised"), "{}", good.1);
+    for (name, host, why) in [
+        ("unsynchronised", chrony_host(3, [0; 4], 0, 0o377), "is not synchronised"),
+        ("unreachable", chrony_host(0, [0; 4], 0, 0), "reaches none of its sources"),
+        ("unselected", chrony_host(0, [0; 4], 1, 0o377), "follows no source"),
+        ("two seconds off", chrony_host(0, two_seconds, 0, 0o377), "is 2000ms behind"),
+    ] {
+        let (status, observed) = clock(&host);
+        assert_eq!(status, Status::Deviation, "{name}: {observed}");
+        assert!(observed.contains(why), "{name}: {observed}");
+    }
+    let off = judged("{synchronised: true, max_offset: 500ms}", &chrony_host(0, two_seconds, 0, 0o377));
+    assert_eq!((off["clock"].0, off["offset"].0), (Status::Deviation, Status::Deviation));
+}
+
+#[test]
+fn each_sign_of_trouble_in_the_kernels_clock_counts_alone() {
+    for (returned, status, synchronised) in
+        [(0, 0x2001, true), (1, 0x2011, true), (5, 0x2001, false), (0, 0x2041, false), (0, 0x3001, false)]
+    {
+        let answer = serde_json::json!({"returned": returned, "status": status, "offset": 0, "maxerror": 1});
+        let host = running(Recorded::new().answer(Question::KernelClock, answer.to_string()), "ntpd", "ntpsec.service");
+        let host = host.refuse(Question::NtpSystem, GapKind::Unsupported);
+        let wanted = if synchronised { Status::Pass } else { Status::Deviation };
+        assert_eq!(self::status("{synchronised: true}", &host, "clock"), wanted, "{returned} {status:#x}");
+    }
+}
+
+#[test]
+fn a_gap_of_one_ntpd_does_not_hide_the_other() {
+    let host =
+        Recorded::new().gap("/etc/ntpsec/ntp.conf", GapKind::Denied).file("/etc/ntp.conf", "server a.example.org");
+    assert_eq!(status("{sources: ['*']}", &host, "sources"), Status::Unknown, "either may be the one");
+    let host = host.file("/etc/systemd/system/multi-user.target.wants/ntp.service", "[Unit]");
+    let said = judged("{sources: ['*']}", &host);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said["ntp:server:a.example.org"].0, Status::Pass);
+}
