@@ -16,6 +16,7 @@ use plumbline_tests::nspawn::RealHost;
 use plumbline_tests::processes::{eventually, run, static_agent};
 use plumbline_tests::root;
 use plumbline_tests::slack::{Slack, words};
+use serde_json::Value;
 
 /// A collector on a switch, its Slack, and what hosts need to join.
 struct Site {
@@ -42,11 +43,10 @@ impl Site {
         let begun = Instant::now();
         let root = root::debian(suite);
         let host = RealHost::boot(&self.switch, &root, suite, &[(static_agent(), "/usr/bin/plumbline")]);
-        let units = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packaging/systemd");
         for unit in ["plumbline-collect.service", "plumbline-ship.service"] {
-            host.write(&format!("/etc/systemd/system/{unit}"), &fs::read(units.join(unit)).unwrap());
+            host.write(&format!("/etc/systemd/system/{unit}"), &packaged(unit));
         }
-        host.write("/usr/lib/sysusers.d/plumbline.conf", &fs::read(units.join("plumbline.sysusers")).unwrap());
+        host.write("/usr/lib/sysusers.d/plumbline.conf", &packaged("plumbline.sysusers"));
         host.write("/etc/plumbline/ca.pem", self.authority.pem().as_bytes());
         host.write("/etc/plumbline/agent.yaml", b"interval: 1h\nsplay: 0s\n");
         host.shell("systemd-sysusers");
@@ -82,6 +82,12 @@ impl Site {
             count = alerts.len() + 1;
         }
     }
+}
+
+/// A file the agent is packaged with.
+fn packaged(file: &str) -> Vec<u8> {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packaging/systemd");
+    fs::read(units.join(file)).unwrap()
 }
 
 fn is_active(host: &RealHost) -> bool {
@@ -137,6 +143,47 @@ fn real_hosts_enrol_drift_and_are_flagged() {
     let alerts: Vec<String> = site.slack.messages().iter().map(words).collect();
     assert!(!alerts.iter().any(|alert| alert.replace("unasked", "").contains("asked:all")), "{alerts:#?}");
     assert_eq!(site.slack.refusals(), []);
+}
+
+/// An auditor must not audit its own sandbox: what collect sees within its unit's confinement is what is there.
+#[test]
+fn the_sandbox_of_collect_hides_nothing() {
+    let switch = Switch::new();
+    for suite in ["bookworm", "bullseye"] {
+        let host = RealHost::boot(&switch, &root::debian(suite), suite, &[(static_agent(), "/usr/bin/plumbline")]);
+        host.shell("nft add table inet seen && nft 'add chain inet seen in { type filter hook input priority 0; }'");
+        host.write("/usr/lib/sysusers.d/plumbline.conf", &packaged("plumbline.sysusers"));
+        host.shell("systemd-sysusers; mkdir -p /var/lib/plumbline");
+        let confined: String = String::from_utf8(packaged("plumbline-collect.service"))
+            .unwrap()
+            .lines()
+            .filter(|line| !line.starts_with("Condition") && !line.starts_with("Restart"))
+            .map(|line| match line.starts_with("ExecStart=") {
+                true => "Type=oneshot\nStandardOutput=file:/run/confined.json\nExecStart=/usr/bin/plumbline facts --format json\n".into(),
+                false => format!("{line}\n"),
+            })
+            .collect();
+        assert!(confined.contains("ProtectSystem=strict") && confined.contains("plumbline facts"), "{confined}");
+        host.write("/etc/systemd/system/confined.service", confined.as_bytes());
+        let started = host.run(&["sh", "-c", "systemctl daemon-reload && systemctl start confined"]);
+        assert_eq!(started.code, 0, "{started}\n{}", host.journal("confined"));
+        let confined: Value = serde_json::from_str(&host.shell("cat /run/confined.json")).unwrap();
+        let free = host.run_as_unit(&["plumbline", "facts", "--format", "json"]).ok().json();
+        assert!(free["firewall"]["items"].to_string().contains("seen"), "{:#}", free["firewall"]);
+        for (probe, facts) in free.as_object().unwrap() {
+            assert_eq!(still(probe, &confined[probe]), still(probe, facts), "{suite}: {probe}");
+        }
+    }
+}
+
+/// What does not move between two looks: all of it, but for how far off the clock is.
+fn still(probe: &str, facts: &Value) -> Value {
+    let mut facts = facts.clone();
+    if probe == "time" {
+        let clock = facts["state"]["clock"].as_object_mut().unwrap_or_else(|| panic!("the clock was not seen"));
+        clock.retain(|_, value| !value.is_number());
+    }
+    facts
 }
 
 #[test]

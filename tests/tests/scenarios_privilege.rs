@@ -23,7 +23,7 @@ fn traced(folder: &Path, filter: &str, command: &Command) -> String {
 #[test]
 fn collect_opens_no_ip_socket_and_ship_never_opens_the_key() {
     let collector = Collector::start();
-    let agent = Agent::active(&collector, "web-1");
+    let agent = Agent::pending(&collector, "web-1");
     let network = "trace=%network";
     // On the running machine, where it has something to ask: chronyd, D-Bus, netlink.
     let collected = traced(collector.folder(), network, &agent.live_command(&["collect", "--once"]));
@@ -42,7 +42,7 @@ fn collect_opens_no_ip_socket_and_ship_never_opens_the_key() {
 #[test]
 fn a_changed_file_wakes_collect() {
     let collector = Collector::start();
-    let agent = Agent::active(&collector, "web-1");
+    let agent = Agent::pending(&collector, "web-1");
     let mut collect = agent.start_collect();
     eventually("the first report", || (agent.spooled().len() == 1).then_some(()));
     for (number, version) in ["3.9.1-1", "3.9.2-1", "3.9.3-1"].into_iter().enumerate() {
