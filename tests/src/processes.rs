@@ -75,12 +75,11 @@ impl fmt::Display for Ran {
     }
 }
 
-/// Runs `command` to its end, at most [`PATIENCE`] long.
+/// Runs `command` to its end, at most twice [`PATIENCE`] long. Its standard input is what the caller made it.
 #[track_caller]
 pub fn run(command: &mut Command) -> Ran {
     let call = call(command);
     let mut child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
