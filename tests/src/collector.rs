@@ -203,6 +203,15 @@ impl Collector {
         hosts.iter().find(|host| host["name"] == name).unwrap_or_else(|| panic!("no {name} in {hosts:#?}")).clone()
     }
 
+    /// The kinds of what the collector found about a host's reports, and is not over: `fork`, `gap`, `rewritten`…
+    #[track_caller]
+    pub fn chain_findings(&self, host: &str) -> Vec<String> {
+        let shown = self.json(&["host", "show", host]);
+        let found = shown["chain"].as_array().unwrap_or_else(|| panic!("no chain in {shown}"));
+        let open = found.iter().filter(|finding| finding["resolved"].is_null());
+        open.map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// All drift.
     #[track_caller]
     pub fn drifts(&self) -> Vec<Value> {

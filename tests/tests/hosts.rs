@@ -55,7 +55,7 @@ impl Site {
         host.shell("systemctl daemon-reload; systemctl start plumbline-collect plumbline-ship");
         self.collector.inspect(suite);
         eventually(&format!("the first report of {suite}"), || {
-            let seen = !self.collector.host(suite)["last_report"].is_null();
+            let seen = !self.collector.host(suite)["last_received"].is_null();
             assert!(
                 seen || is_active(&host),
                 "{}\n{}",

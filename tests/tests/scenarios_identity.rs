@@ -9,9 +9,12 @@ use plumbline_tests::processes::eventually;
 use plumbline_tests::puppet::{JSON, Puppet, enrolment, fresh_key};
 use serde_json::Value;
 
-/// What the collector found in a host's chain, as text.
-fn findings(collector: &Collector, name: &str) -> String {
-    collector.json(&["host", "show", name]).to_string()
+/// Waits until the collector has found this about a host's reports.
+#[track_caller]
+fn found(collector: &Collector, host: &str, kinds: &[&str]) {
+    eventually(&format!("one of {kinds:?}"), || {
+        collector.chain_findings(host).iter().any(|kind| kinds.contains(&kind.as_str())).then_some(())
+    });
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn a_cloned_host_is_a_fork_and_is_quarantined_at_the_second_twins_first_report()
     twin.collect();
     twin.try_ship();
     eventually("the quarantine", || (collector.host("web-1")["state"] == "quarantined").then_some(()));
-    assert!(findings(&collector, "web-1").contains("fork"));
+    found(&collector, "web-1", &["fork"]);
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_spool_deleted_before_it_was_sent_is_a_gap_in_the_chain() {
         std::fs::remove_file(report).unwrap();
     }
     agent.report();
-    eventually("the gap", || findings(&collector, "web-1").contains("gap").then_some(()));
+    found(&collector, "web-1", &["gap"]);
 }
 
 #[test]
@@ -91,10 +94,7 @@ fn a_chain_begun_again_is_found() {
     // The state was reset: the key is the same, the numbers begin at 1.
     let again = puppet.sign(1, None, Digest::of(b"another manifest"));
     puppet.post(&again.bytes);
-    eventually("the rewritten history", || {
-        let found = findings(&collector, "web-1");
-        (found.contains("fork") || found.contains("rewritten")).then_some(())
-    });
+    found(&collector, "web-1", &["fork", "rewritten"]);
 }
 
 #[test]
