@@ -89,8 +89,14 @@ impl Puppet {
     /// Sends a body of facts for a report.
     #[track_caller]
     pub fn put(&self, report: Digest, bytes: &[u8]) -> Answer {
-        let url = format!("{}{REPORTS}/{report}/facts/{}", self.url, Digest::of(bytes));
-        http::request("PUT", &url, &[("content-type", "application/zstd")], zstd::bulk::compress(bytes, 3).unwrap())
+        self.put_as(report, Digest::of(bytes), zstd::bulk::compress(bytes, 3).unwrap())
+    }
+
+    /// Sends any body under any digest.
+    #[track_caller]
+    pub fn put_as(&self, report: Digest, digest: Digest, body: Vec<u8>) -> Answer {
+        let url = format!("{}{REPORTS}/{report}/facts/{digest}", self.url);
+        http::request("PUT", &url, &[("content-type", "application/zstd")], body)
     }
 
     /// Sends the next report with all its facts: these packages and versions, and nothing of any other probe.

@@ -84,6 +84,11 @@ impl Site {
     }
 }
 
+/// The Debian releases that are booted; the long tier adds the next one.
+fn suites() -> &'static [&'static str] {
+    if plumbline_tests::long() { &["bookworm", "bullseye", "trixie"] } else { &["bookworm", "bullseye"] }
+}
+
 /// A file the agent is packaged with.
 fn packaged(file: &str) -> Vec<u8> {
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packaging/systemd");
@@ -149,7 +154,7 @@ fn real_hosts_enrol_drift_and_are_flagged() {
 #[test]
 fn the_sandbox_of_collect_hides_nothing() {
     let switch = Switch::new();
-    for suite in ["bookworm", "bullseye"] {
+    for suite in suites() {
         let host = RealHost::boot(&switch, &root::debian(suite), suite, &[(static_agent(), "/usr/bin/plumbline")]);
         host.shell("nft add table inet seen && nft 'add chain inet seen in { type filter hook input priority 0; }'");
         host.write("/usr/lib/sysusers.d/plumbline.conf", &packaged("plumbline.sysusers"));

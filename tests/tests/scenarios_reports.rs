@@ -163,3 +163,50 @@ fn reports_that_arrive_out_of_order_are_judged_in_order() {
         collector.drifts().iter().map(|drift| (drift["before"].to_string(), drift["after"].to_string())).collect();
     assert_eq!(pairs.len(), 3, "{pairs:#?}");
 }
+
+/// The key is good and the report names them; the bodies are not what an honest agent sends.
+#[test]
+fn bodies_made_to_hurt_are_refused_and_cost_little_memory() {
+    let collector = Collector::start();
+    let mut puppet = Puppet::active(&collector, "web-1");
+    let named = Digest::of(b"a manifest");
+    let sealed = puppet.next(named);
+    puppet.receipt(&puppet.post(&sealed.bytes));
+    let report = sealed.verified.id();
+    let before = peak(collector.process().pid());
+    let bomb = zeros(1 << 30);
+    assert!(bomb.len() < 200 * 1024, "{}", bomb.len());
+    for (what, body) in [
+        ("a gibibyte of nothing", bomb),
+        ("not zstd", b"not zstd".to_vec()),
+        ("cut short", zstd::bulk::compress(&[7; 100_000], 3).unwrap()[..20].to_vec()),
+        ("nothing", Vec::new()),
+        ("other content", zstd::bulk::compress(b"another manifest", 3).unwrap()),
+    ] {
+        let answer = puppet.put_as(report, named, body);
+        assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.text());
+    }
+    // What no report of this host names is refused before it is looked at.
+    let answer = puppet.put(report, b"a stranger");
+    assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.text());
+    let rose = peak(collector.process().pid()) - before;
+    println!("the collector's peak memory rose by {} KiB", rose / 1024);
+    assert!(rose < 64 << 20, "{rose}");
+}
+
+/// That many zeros, compressed.
+fn zeros(count: usize) -> Vec<u8> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    let chunk = vec![0; 1 << 20];
+    for _ in 0..count / chunk.len() {
+        std::io::Write::write_all(&mut encoder, &chunk).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+/// The most memory a process ever held, in bytes: VmHWM of proc(5).
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
