@@ -23,6 +23,8 @@ pub(super) struct Constraint {
     pub(super) given: Option<String>,
     /// Narrower than the regions, nobody knows how far.
     pub(super) unclear: Option<String>,
+    /// Narrower than the regions, by a set whose elements come and go.
+    pub(super) passing: Option<String>,
 }
 
 impl Constraint {
@@ -73,7 +75,7 @@ pub(super) fn constraint(ruleset: &Ruleset, table: &str, family: Family, body: &
     let said = text::statement(&serde_json::json!({ "match": body })).unwrap_or_default();
     let values = elements(ruleset, table, right);
     match op {
-        "==" | "in" if values.dynamic => Constraint { unclear: Some(said), ..Constraint::of(implied(left, family)) },
+        "==" | "in" if values.dynamic => Constraint { passing: Some(said), ..Constraint::of(implied(left, family)) },
         _ if values.dynamic => Constraint { given: Some(said), ..Constraint::of(Region::all(family)) },
         "==" | "in" => among(ruleset, left, family, &values.list, &said),
         "!=" => not_among(ruleset, left, family, &values.list, &said),
@@ -130,7 +132,7 @@ fn one_among(ruleset: &Ruleset, key: &Key, family: Family, values: &[Value], sai
                 return Constraint { unclear: noted(said), ..Constraint::of(base) };
             };
             let given = (key.what == What::NextHeader).then(|| said.to_owned());
-            Constraint { regions: base.and(&region).into_iter().collect(), given, unclear: None }
+            Constraint { regions: base.and(&region).into_iter().collect(), given, ..Constraint::default() }
         }
     }
 }

@@ -322,6 +322,22 @@ fn an_opaque_drop_closes_nothing_for_certain() {
 }
 
 #[test]
+fn a_set_that_fills_itself_lets_in_unknown_and_keeps_nobody_out_for_certain() {
+    let with = |verdict: Value| {
+        ruleset(vec![
+            base("inet", "input", "drop"),
+            json!({"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "flags": ["dynamic"]}}),
+            rule("inet", "input", json!([matches("ip", "saddr", "@s"), verdict])),
+            rule("inet", "input", json!([matches("tcp", "dport", 80), accept()])),
+        ])
+    };
+    assert_eq!(statuses(&with(drop()), CLOSED), [Status::Deviation]);
+    let let_in = findings(&with(accept()), &SSH.replace("22, from: 10.0.0.0/8", "80, from: any"));
+    assert_eq!(let_in.len(), 1);
+    assert_eq!(let_in[0].status, Status::Unknown);
+}
+
+#[test]
 fn loops_and_missing_chains_are_not_passed() {
     let chain = json!({"chain": {"family": "inet", "table": "t", "name": "a", "handle": 2}});
     let host = ruleset(vec![

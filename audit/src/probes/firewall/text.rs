@@ -34,6 +34,7 @@ pub(super) fn statement(value: &Value) -> Option<String> {
             (Some(op), Some(set), Some(elem)) => format!("{op} {} {{ {} }}", expression(set), expression(elem)),
             _ => compact(value),
         },
+        "dnat" | "snat" | "redirect" | "masquerade" => translation(kind, body),
         "reject" => match (body.get("type").and_then(Value::as_str), body.get("expr")) {
             (Some(of), Some(with)) => format!("reject with {of} {}", expression(with)),
             (Some(of), None) => format!("reject with {of}"),
@@ -46,6 +47,23 @@ pub(super) fn statement(value: &Value) -> Option<String> {
             Value::Bool(_) | Value::Number(_) | Value::Array(_) => format!("{kind} {}", expression(body)),
         },
     })
+}
+
+/// `dnat ip to 10.0.0.5:80`, `redirect to :80`.
+fn translation(kind: &str, body: &Value) -> String {
+    let mut rest = body.as_object().cloned().unwrap_or_default();
+    let mut take = |name: &str| rest.remove(name).map(|value| expression(&value));
+    let (family, address, port) = (take("family"), take("addr"), take("port"));
+    let mut said = kind.to_owned();
+    if let Some(family) = family {
+        said.push_str(&format!(" {family}"));
+    }
+    match (address, port) {
+        (None, None) => {}
+        (Some(address), None) => said.push_str(&format!(" to {address}")),
+        (address, Some(port)) => said.push_str(&format!(" to {}:{port}", address.unwrap_or_default())),
+    }
+    said + &options(&rest)
 }
 
 /// An expression: what a match compares, what a set holds.
@@ -214,6 +232,9 @@ mod tests {
             (json!({"log": {"prefix": "no: "}}), "log prefix \"no: \""),
             (json!({"xt": {"type": "match", "name": "conntrack"}}), "xt match conntrack"),
             (json!({"counter": "c1"}), "counter c1"),
+            (json!({"dnat": {"family": "ip", "addr": "10.0.0.5", "port": 80}}), "dnat ip to 10.0.0.5:80"),
+            (json!({"redirect": {"port": 80, "flags": "random"}}), "redirect to :80 flags random"),
+            (json!({"masquerade": null}), "masquerade"),
             (json!({"accept": null}), "accept"),
             (json!({"reject": {"type": "tcp reset"}}), "reject with tcp reset"),
         ];

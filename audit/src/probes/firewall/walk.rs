@@ -200,6 +200,8 @@ struct Under<'a> {
     shape: Vec<Region>,
     given: BTreeSet<String>,
     unclear: BTreeSet<String>,
+    /// Sets whose elements come and go: what one lets in is unclear, what one keeps out is not counted.
+    passing: BTreeSet<String>,
     depth: usize,
 }
 
@@ -208,10 +210,11 @@ impl Under<'_> {
         self.shape = crossed(&self.shape, &constraint.regions);
         self.given.extend(constraint.given);
         self.unclear.extend(constraint.unclear);
+        self.passing.extend(constraint.passing);
     }
 
     fn is_exact(&self) -> bool {
-        self.given.is_empty() && self.unclear.is_empty()
+        self.given.is_empty() && self.unclear.is_empty() && self.passing.is_empty()
     }
 
     fn hits(&self, flows: &[Flow]) -> Vec<Flow> {
@@ -220,7 +223,7 @@ impl Under<'_> {
             for region in crossed(std::slice::from_ref(&flow.region), &self.shape) {
                 let mut hit = Flow { region, ..flow.clone() };
                 hit.given.extend(self.given.iter().cloned());
-                hit.unclear.extend(self.unclear.iter().cloned());
+                hit.unclear.extend(self.unclear.iter().chain(&self.passing).cloned());
                 hits.push(hit);
             }
         }
@@ -271,6 +274,7 @@ impl Walker<'_> {
                 shape: vec![Region::all(self.family)],
                 given: BTreeSet::new(),
                 unclear: BTreeSet::new(),
+                passing: BTreeSet::new(),
                 depth,
             };
             flows = self.rule(rule, under, flows, out);
@@ -359,6 +363,7 @@ impl Walker<'_> {
                 shape: under.shape.clone(),
                 given: under.given.clone(),
                 unclear: under.unclear.clone(),
+                passing: under.passing.clone(),
                 ..*under
             };
             let (Some(of), Some(to)) = (pair.get(0), pair.get(1)) else {
