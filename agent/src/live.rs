@@ -5,9 +5,10 @@
 
 mod chrony;
 mod clock;
+mod command;
 mod daemons;
 mod fs;
-mod nft;
+pub(crate) mod nft;
 mod ntp;
 pub(crate) mod sys;
 mod timesync;

@@ -1,4 +1,5 @@
-//! What wakes `collect`: changes to files that probes read, as the kernel tells them (inotify).
+//! What wakes `collect`: changes to files that probes read, as the kernel tells them (inotify), and to the nftables ruleset
+//! (its multicast group, see `live::nft`).
 //!
 //! Watched are the *folders* in which declared reads stand, because files are replaced by renaming. Folders that are not
 //! there yet are watched for at the nearest one that is. Only core events are asked for, or our own reads would wake us.
@@ -20,6 +21,8 @@ use tokio::sync::mpsc::Sender;
 pub(crate) enum Wake {
     /// A file a probe reads.
     File,
+    /// The nftables ruleset.
+    Ruleset,
 }
 
 /// A watch that lasts as long as it is kept.
@@ -70,6 +73,17 @@ impl Watch {
             }
         }
         Ok(Self { _watcher: watcher })
+    }
+}
+
+/// Each committed change of the nftables ruleset sends a [`Wake`], for as long as anybody takes them.
+pub(crate) fn ruleset(wakes: Sender<Wake>) {
+    let told = crate::live::nft::tell_of_changes(move || {
+        let _already = wakes.try_send(Wake::Ruleset);
+        !wakes.is_closed()
+    });
+    if let Err(gap) = told {
+        tracing::warn!(%gap, "changes of the nftables ruleset show on the interval only");
     }
 }
 

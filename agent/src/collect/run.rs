@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::live::Live;
 use crate::state::State;
 use crate::stop::Stop;
-use crate::watch::{Wake, Watch};
+use crate::watch::{self, Wake, Watch};
 
 /// How long it must be quiet after a change.
 const QUIET: Duration = Duration::from_millis(250);
@@ -51,6 +51,9 @@ pub(crate) async fn forever(
     let watched = root.as_deref().map_or_else(|| Ok(PathBuf::from("/")), Path::canonicalize)?;
     let mut collector = Collector::open(state, config.clone(), host)?;
     let (wakes, mut woken) = channel(1);
+    if root.is_none() {
+        watch::ruleset(wakes.clone());
+    }
     // The first wait puts each host of a fleet at its own place in the interval.
     let splay = config.splay();
     let mut wait = if splay.is_zero() { config.interval } else { phase(&collector.identity.host, splay) };
@@ -138,7 +141,7 @@ async fn quiet_after_wake(woken: &mut Receiver<Wake>) {
     let latest = Instant::now() + RESTLESS;
     while Instant::now() < latest {
         match timeout(QUIET, woken.recv()).await {
-            Ok(Some(Wake::File)) => {}
+            Ok(Some(Wake::File | Wake::Ruleset)) => {}
             Ok(None) | Err(_) => return,
         }
     }
