@@ -18,8 +18,9 @@ pub const ENROL: &str = "/v1/enrol";
 /// Where reports go.
 pub const REPORTS: &str = "/v1/reports";
 /// The header of a report's call that carries the host's clock when it was sent, RFC 3339: from it the collector measures
-/// the clock's error, and tells a late report from a wrong clock. Without it only instants of receipt can be trusted.
-pub const SENT: &str = "plumbline-sent";
+/// the clock's error, and tells a late report from a wrong clock. Without it only instants of receipt can be trusted. Its
+/// name is short because every report carries it.
+pub const SENT: &str = "sent";
 /// The largest body of facts, inflated, in bytes.
 pub const MAX_FACTS: usize = 16 * 1024 * 1024;
 /// The largest body of facts as sent, in bytes.

@@ -1,12 +1,17 @@
 //! Every route on one screen, and what stands before all of them: limits of time, size and number.
 //!
-//! Routes of agents are opened by a signature, of people by a personal token, of browsers by a session. Who may do what
-//! stands beside each route in [`people::ROUTES`]; a test walks all of it.
+//! Routes of agents are opened by a signature, of people by a personal token, of browsers by a session. Who may do what is
+//! each handler's first line; a test walks every route with every role.
 
+pub mod accounts;
 pub mod agents;
+pub mod alerts;
 pub mod attempts;
+pub mod changes;
+pub mod drift;
 pub mod extract;
-pub mod people;
+pub mod hosts;
+pub mod page;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -39,9 +44,29 @@ pub fn router(app: App) -> Router {
         .route(ENROL, post(agents::enrol).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
         .route(REPORTS, post(agents::report).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
         .route("/v1/reports/{report}/facts/{digest}", put(agents::facts).layer(DefaultBodyLimit::max(MAX_FACTS_SENT)));
+    let people = Router::new()
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::add))
+        .route("/api/v1/login-links", post(accounts::login))
+        .route("/api/v1/tokens", post(accounts::new_token))
+        .route("/api/v1/log", get(accounts::log))
+        .route("/api/v1/hosts", get(hosts::list))
+        .route("/api/v1/hosts/{host}", get(hosts::show))
+        .route("/api/v1/hosts/{host}/inspect", post(hosts::inspect))
+        .route("/api/v1/hosts/{host}/findings", get(hosts::findings))
+        .route("/api/v1/hosts/{host}/reports", get(hosts::reports))
+        .route("/api/v1/reports/{report}/envelope", get(hosts::envelope))
+        .route("/api/v1/changes", get(changes::list).post(changes::add))
+        .route("/api/v1/changes/{change}", get(changes::show))
+        .route("/api/v1/changes/{change}/approve", post(changes::approve))
+        .route("/api/v1/drift", get(drift::list))
+        .route("/api/v1/drift/{drift}", get(drift::explain))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/test", post(alerts::test))
+        .route("/api/v1/alerts/retry", post(alerts::retry))
+        .layer(DefaultBodyLimit::max(MAX_CALL));
     Router::new()
         .merge(agents)
-        .merge(people::router().layer(DefaultBodyLimit::max(MAX_CALL)))
+        .merge(people)
         .merge(crate::web::router().layer(DefaultBodyLimit::max(MAX_CALL)))
         .route("/healthz", get(healthz))
         .fallback(nothing)

@@ -14,7 +14,9 @@ pub mod error;
 pub mod http;
 pub mod inflate;
 pub mod ingest;
-
+pub mod notify;
+pub mod outbox;
+pub mod reconciling;
 pub mod secret;
 pub mod serve;
 pub mod store;

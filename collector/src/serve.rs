@@ -18,10 +18,11 @@ use tokio::sync::Semaphore;
 use crate::app::{App, INFLATING, REQUESTS, Wake, now};
 use crate::cli::printer;
 use crate::config::Config;
-use crate::http;
+use crate::outbox::{self, Webhook};
 use crate::secret::Secret;
 use crate::store::accounts::{self, Role};
 use crate::store::{Store, audit_log};
+use crate::{http, reconciling};
 
 /// The name of the first account.
 const FIRST_ACCOUNT: &str = "admin";
@@ -45,6 +46,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         })?),
         None => None,
     };
+    let webhook = match &config.slack {
+        Some(slack) => Some(Webhook::new(&slack.address()?)?),
+        None => {
+            tracing::warn!("no `slack` is configured: alerts have nowhere to go; drift is shown all the same");
+            None
+        }
+    };
     let here = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let app = App {
         store: store.clone(),
@@ -54,7 +62,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         lifecycles: Arc::new(lifecycles(&config)?),
         judge: Wake::default(),
         outbox: Wake::default(),
-        alerts: config.slack.is_some(),
+        alerts: webhook.is_some(),
         inflating: Arc::new(Semaphore::new(INFLATING)),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         attempts: Arc::default(),
@@ -66,9 +74,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         ))?;
     }
     printer::line(&format!("listening on {here}"))?;
+    let judging = tokio::spawn(reconciling::run(app.clone()));
+    let sending = webhook.map(|webhook| tokio::spawn(outbox::run(app.clone(), webhook)));
     let handle = Handle::new();
     tokio::spawn(stop_when_told(handle.clone()));
     listen(listener, tls, app, handle).await?;
+    // Whatever they were at is either committed or will be done again.
+    judging.abort();
+    if let Some(sending) = sending {
+        sending.abort();
+    }
     store.close().await;
     Ok(())
 }

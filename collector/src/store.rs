@@ -7,9 +7,14 @@
 pub mod accounts;
 pub mod audit_log;
 pub mod chain;
+pub mod changes;
 pub mod dialect;
+pub mod drifts;
 pub mod facts;
+pub mod findings;
 pub mod hosts;
+pub mod known;
+pub mod outbox;
 pub mod pages;
 pub mod reports;
 pub mod sessions;

@@ -143,12 +143,13 @@ CREATE TABLE known (
 );
 CREATE TABLE findings (
     host     TEXT NOT NULL REFERENCES hosts (id),
+    number   BIGINT NOT NULL,
     rule     TEXT NOT NULL,
     subject  TEXT NOT NULL,
     status   TEXT NOT NULL,
     severity TEXT NOT NULL,
     finding  TEXT NOT NULL,
-    PRIMARY KEY (host, rule, subject)
+    PRIMARY KEY (host, number)
 );
 CREATE TABLE deviations (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::client::Collector;
 use super::{Connection, Failure, Format, printer};
-use crate::http::people::{NewToken, Token};
+use crate::http::accounts::{NewToken, Token};
 use crate::store::tokens::Environment;
 
 #[derive(Subcommand)]

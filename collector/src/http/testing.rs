@@ -165,8 +165,7 @@ impl Observation {
         let items: Observed<Value> = packages
             .iter()
             .map(|(name, version)| {
-                let package =
-                    json!({"name": name, "version": version, "architecture": "amd64", "state": "install ok installed"});
+                let package = json!({"name": name, "version": version, "architecture": "amd64", "state": "installed"});
                 (format!("{name}:amd64"), package)
             })
             .collect();

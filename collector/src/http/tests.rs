@@ -1,6 +1,7 @@
 //! Calls across a real socket: what agents send, and what is refused.
 
 use super::testing::{Observation, Running, deflate, enrolment};
+use crate::store::accounts::Role;
 use crate::store::chain::{self, Kind};
 use crate::store::hosts::{self, State};
 use crate::store::reports;
@@ -8,6 +9,7 @@ use audit::api::{ENROL, MAX_FACTS_SENT, REPORTS};
 use audit::digest::Digest;
 use audit::seal::MAX_ENVELOPE;
 use ed25519_dalek::SigningKey;
+use serde_json::json;
 
 #[tokio::test]
 async fn a_report_goes_in_its_receipt_says_what_lacks_and_facts_follow() {
@@ -127,6 +129,97 @@ async fn two_reports_of_one_number_quarantine_the_host_and_both_are_kept() {
     assert_eq!(both.iter().map(|report| report.forked).collect::<Vec<_>>(), [false, true]);
     assert_eq!(hosts::find(&mut db, host.id.as_str()).await.unwrap().unwrap().state, State::Quarantined);
     assert_eq!(chain::of_host(&mut db, &host.id, 10).await.unwrap()[0].kind, Kind::Fork);
+}
+
+/// Every route of people, with what it asks: `{…}` stands for a thing there is not.
+const ROUTES: &[(&str, &str, Role)] = &[
+    ("GET", "/api/v1/accounts", Role::Viewer),
+    ("POST", "/api/v1/accounts", Role::Administrator),
+    ("POST", "/api/v1/login-links", Role::Viewer),
+    ("POST", "/api/v1/tokens", Role::Operator),
+    ("GET", "/api/v1/log", Role::Viewer),
+    ("GET", "/api/v1/hosts", Role::Viewer),
+    ("GET", "/api/v1/hosts/{host}", Role::Viewer),
+    ("POST", "/api/v1/hosts/{host}/inspect", Role::Operator),
+    ("GET", "/api/v1/hosts/{host}/findings", Role::Viewer),
+    ("GET", "/api/v1/hosts/{host}/reports", Role::Viewer),
+    ("GET", "/api/v1/reports/{report}/envelope", Role::Viewer),
+    ("GET", "/api/v1/changes", Role::Viewer),
+    ("POST", "/api/v1/changes", Role::Requester),
+    ("GET", "/api/v1/changes/{change}", Role::Viewer),
+    ("POST", "/api/v1/changes/{change}/approve", Role::Approver),
+    ("GET", "/api/v1/drift", Role::Viewer),
+    ("GET", "/api/v1/drift/{drift}", Role::Viewer),
+    ("GET", "/api/v1/alerts", Role::Viewer),
+    ("POST", "/api/v1/alerts/test", Role::Operator),
+    ("POST", "/api/v1/alerts/retry", Role::Operator),
+];
+
+#[tokio::test]
+async fn every_route_asks_for_a_token_and_for_the_role_it_names() {
+    let collector = Running::start().await;
+    let mut tokens = Vec::new();
+    for role in Role::ALL {
+        tokens.push((role, collector.account(&format!("the-{role}"), &[role]).await));
+    }
+    // Bodies good enough to be understood; what they ask for may not exist.
+    let until = chrono::Utc::now() + chrono::Duration::hours(1);
+    let change = json!({"title": "t", "class": "minor", "hosts": ["a"], "items": [{"item": "packages"}],
+        "until": until, "reason": "r"});
+    for (method, path, needed) in ROUTES {
+        let url = path.replace("{report}", &"0".repeat(64)).replace("{drift}", "D-1").replace(['{', '}'], "");
+        let body = match *path {
+            "/api/v1/accounts" => Some(json!({"name": "Not A Name", "roles": []})),
+            "/api/v1/tokens" => Some(json!({"environment": "utility", "seconds": 60})),
+            "/api/v1/changes" => Some(change.clone()),
+            _ => None,
+        };
+        let body = body.filter(|_| *method == "POST");
+        for nobody in ["", "plt_000", "ple_x"] {
+            assert_eq!(collector.call(method, &url, nobody, body.clone()).await.0, 401, "{method} {path}");
+        }
+        for (role, token) in &tokens {
+            let may = *needed == Role::Viewer || role == needed || *role == Role::Administrator;
+            let (status, answer) = collector.call(method, &url, token, body.clone()).await;
+            assert_eq!(status != 403, may, "{method} {path} by {role}: {status} {answer}");
+            assert_ne!(status, 401, "{method} {path} by {role}");
+            assert_ne!(status, 405, "{method} {path} is no route");
+        }
+    }
+}
+
+#[test]
+fn no_route_of_people_is_without_its_row() {
+    let source = include_str!("../http.rs");
+    let routed: Vec<&str> = source.split(".route(\"/api/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(routed.len() > 10, "{routed:?}");
+    for path in routed {
+        assert!(ROUTES.iter().any(|(_, row, _)| *row == format!("/api/{path}")), "/api/{path} has no row");
+    }
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_and_wrong_questions_are_problems() {
+    let collector = Running::start().await;
+    for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
+        collector.host(name, seed).await;
+    }
+    let (mut path, mut names) = ("/api/v1/hosts?limit=2".to_owned(), Vec::new());
+    loop {
+        let (_, page) = collector.call("GET", &path, &collector.admin, None).await;
+        names.extend(page["items"].as_array().unwrap().iter().map(|host| host["name"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/hosts?limit=2&cursor={next}");
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+    for path in ["/api/v1/hosts?limit=0", "/api/v1/hosts?limit=x", "/api/v1/drift?verdict=good", "/api/v1/hosts?x=1"] {
+        let (status, problem) = collector.call("GET", path, &collector.admin, None).await;
+        assert_eq!((status, problem["type"].as_str()), (422, Some("/problems/invalid")), "{path}");
+    }
+    let wrong = json!({"title": "t", "class": "minor", "hosts": ["a"], "items": [{"item": "pakages"}], "until": "x", "reason": "r"});
+    let (status, problem) = collector.call("POST", "/api/v1/changes", &collector.admin, Some(wrong)).await;
+    assert_eq!(status, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("did you mean `packages`"), "{problem}");
 }
 
 #[tokio::test]

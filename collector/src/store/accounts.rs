@@ -64,7 +64,7 @@ impl FromStr for Role {
 }
 
 /// Somebody with an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The name, which is the identity: never changed, never reused.
     pub name: String,

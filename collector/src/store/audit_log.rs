@@ -1,14 +1,14 @@
 //! Who did what, append-only: the database refuses to edit or shorten it.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use super::{Conn, instant, micros};
 use crate::error::Refusal;
 
 /// One act.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
     /// When.
     pub at: DateTime<Utc>,

@@ -56,7 +56,7 @@ impl Kind {
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainFinding {
     /// Its number.
     #[serde(skip)]
@@ -73,7 +73,7 @@ pub struct ChainFinding {
     pub resolved: Option<DateTime<Utc>>,
 }
 
-/// Notes a finding; `true` if it is new.
+/// Notes a finding; `true` if it is new, or was over and is there again.
 pub async fn note(
     db: &mut Conn,
     host: &HostId,
@@ -83,7 +83,9 @@ pub async fn note(
     now: DateTime<Utc>,
 ) -> Result<bool, Refusal> {
     let noted = sqlx::query(
-        "INSERT INTO chain_findings (host, kind, key, detail, found) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "INSERT INTO chain_findings (host, kind, key, detail, found) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (host, kind, key) DO UPDATE SET resolved = NULL, detail = excluded.detail, found = excluded.found
+         WHERE chain_findings.resolved IS NOT NULL",
     )
     .bind(host.as_str())
     .bind(kind.name())
@@ -109,23 +111,25 @@ pub async fn resolve(db: &mut Conn, host: &HostId, kind: Kind, key: &str, now: D
     Ok(())
 }
 
-/// All of that kind but the one of that key are over.
-pub async fn resolve_others(
+/// Of that kind, all but those of these keys are over.
+pub async fn resolve_all_but(
     db: &mut Conn,
     host: &HostId,
     kind: Kind,
-    key: &str,
+    keys: &[&str],
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    sqlx::query(
-        "UPDATE chain_findings SET resolved = $1 WHERE host = $2 AND kind = $3 AND key <> $4 AND resolved IS NULL",
-    )
-    .bind(micros(now))
-    .bind(host.as_str())
-    .bind(kind.name())
-    .bind(key)
-    .execute(db)
-    .await?;
+    let rows = sqlx::query("SELECT key FROM chain_findings WHERE host = $1 AND kind = $2 AND resolved IS NULL")
+        .bind(host.as_str())
+        .bind(kind.name())
+        .fetch_all(&mut *db)
+        .await?;
+    for row in rows {
+        let key: String = row.try_get("key")?;
+        if !keys.contains(&key.as_str()) {
+            resolve(db, host, kind, &key, now).await?;
+        }
+    }
     Ok(())
 }
 
@@ -167,4 +171,27 @@ fn finding(row: Row) -> Result<ChainFinding, Refusal> {
         found: instant(row.try_get("found")?)?,
         resolved: maybe_instant(row.try_get("resolved")?)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hosts::testing::newcomer;
+    use super::super::testing::{at, store};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_finding_is_noted_once_resolved_and_opened_again() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        let host = newcomer(&mut db, "web-1", 'a').await;
+        assert!(note(&mut db, &host, Kind::Gap, "3", "missing", at(1)).await.unwrap());
+        assert!(!note(&mut db, &host, Kind::Gap, "3", "missing", at(2)).await.unwrap());
+        assert_eq!(unalerted(&mut db, at(1)).await.unwrap().len(), 1);
+        assert!(unalerted(&mut db, at(0)).await.unwrap().is_empty());
+        resolve_all_but(&mut db, &host, Kind::Gap, &["3"], at(3)).await.unwrap();
+        assert_eq!(of_host(&mut db, &host, 9).await.unwrap()[0].resolved, None);
+        resolve_all_but(&mut db, &host, Kind::Gap, &[], at(3)).await.unwrap();
+        assert_eq!(of_host(&mut db, &host, 9).await.unwrap()[0].resolved, Some(at(3)));
+        assert!(note(&mut db, &host, Kind::Gap, "3", "missing again", at(4)).await.unwrap());
+    }
 }

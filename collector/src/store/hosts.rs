@@ -34,7 +34,7 @@ impl State {
 }
 
 /// A host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Its identity.
     pub id: HostId,

@@ -1,0 +1,68 @@
+//! Drift and its verdicts: extract, call, reply.
+
+use audit::reconcile::Verdict;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Caller, Path, Query};
+use super::page::{Page, limit};
+use crate::app::App;
+use crate::error::Refusal;
+use crate::store::accounts::Role;
+use crate::store::drifts::{self, Entry, Filter, Given};
+use crate::store::hosts;
+
+/// Which drift.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    verdict: Option<Verdict>,
+    host: Option<String>,
+    #[serde(default)]
+    open: bool,
+    cursor: Option<String>,
+    limit: Option<i64>,
+}
+
+/// `GET /api/v1/drift`
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(asked): Query<ListQuery>,
+) -> Result<Json<Page<Entry>>, Refusal> {
+    caller.must_be(Role::Viewer)?;
+    let limit = limit(asked.limit)?;
+    let mut db = app.store.read().await?;
+    let host = match &asked.host {
+        Some(name) => Some(hosts::named_by_person(&mut db, name).await?.id),
+        None => None,
+    };
+    let before = asked.cursor.as_deref().map(drifts::number).transpose()?;
+    let filter = Filter { verdict: asked.verdict, host, open: asked.open, before };
+    let rows = drifts::list(&mut db, &filter, limit + 1).await?;
+    Ok(Json(Page::of(rows, limit, |entry| entry.id.clone())))
+}
+
+/// A drift with every verdict it had.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// The drift.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// Every verdict it had, first to last.
+    pub verdicts: Vec<Given>,
+}
+
+/// `GET /api/v1/drift/{id}`
+pub async fn explain(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Explained>, Refusal> {
+    caller.must_be(Role::Viewer)?;
+    let seq = drifts::number(&id)?;
+    let mut db = app.store.read().await?;
+    let entry = drifts::find(&mut db, seq).await?.ok_or_else(|| Refusal::NotFound(format!("drift {id}")))?;
+    Ok(Json(Explained { entry, verdicts: drifts::verdicts(&mut db, seq).await? }))
+}

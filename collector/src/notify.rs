@@ -1,0 +1,78 @@
+//! What people are told, before it takes the form of any one service.
+
+pub mod slack;
+
+use chrono::{DateTime, Utc};
+
+use crate::store::chain::ChainFinding;
+use crate::store::drifts::Entry;
+use crate::store::hosts::Host;
+
+/// One message: about one host, and one report or one lapse of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The headline.
+    pub title: String,
+    /// What it is about, a part each.
+    pub parts: Vec<Part>,
+    /// The page that shows it.
+    pub link: String,
+}
+
+/// One thing told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// `packages/openssl:amd64`, or what was found.
+    pub what: String,
+    /// From what to what, where something changed.
+    pub change: Option<(Option<String>, Option<String>)>,
+    /// When, where that is an interval.
+    pub between: Option<[DateTime<Utc>; 2]>,
+    /// Why it is told.
+    pub why: String,
+}
+
+impl Alert {
+    /// About drift of one host, of which `first` is one.
+    pub fn about(entries: &[Entry], first: &Entry, public_url: &str) -> Self {
+        let changes = if entries.len() == 1 { "1 change".to_owned() } else { format!("{} changes", entries.len()) };
+        Self {
+            title: format!("{} ({}): {changes} nobody approved", first.host_name, first.environment),
+            parts: entries.iter().map(Part::of).collect(),
+            link: format!("{public_url}/hosts/{}", first.host),
+        }
+    }
+
+    /// About a host's chain of reports.
+    pub fn of_chain(host: &Host, finding: &ChainFinding, public_url: &str) -> Self {
+        let part = Part {
+            what: format!("chain of reports: {}", finding.kind.name()),
+            change: None,
+            between: None,
+            why: finding.detail.clone(),
+        };
+        Self {
+            title: format!("{} ({}): its reports cannot be trusted as they are", host.name, host.environment),
+            parts: vec![part],
+            link: format!("{public_url}/hosts/{}", host.id),
+        }
+    }
+
+    /// To see whether alerts arrive.
+    pub fn test(by: &str, public_url: &str) -> Self {
+        let why = format!("{by} asked for it; nothing has happened");
+        let part = Part { what: "a test".into(), change: None, between: None, why };
+        Self { title: "Plumbline: a test of alerts".into(), parts: vec![part], link: public_url.to_owned() }
+    }
+}
+
+impl Part {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            what: format!("{}/{}", entry.probe, entry.subject),
+            change: Some((entry.said_before(), entry.said_after())),
+            between: Some(entry.between),
+            why: format!("{}: {}", entry.reason.name(), entry.why),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Judging at work: complete reports in sequence order, drift reconciled, verdicts looked at again as records are
+//! approved and time passes, and what nobody approved put in the outbox: each in one transaction.
+//!
+//! Judging happens beside the store's writer. It is committed only if the host and the change records still are what it
+//! was judged by; otherwise it is done again.
+
+pub mod judge;
+pub mod seen;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::change::ChangeRecord;
+use audit::digest::Digest;
+use audit::reconcile::{Happened, Judged, Verdict, reconcile};
+use audit::report::{HostId, Manifest};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::app::{App, now};
+use crate::error::Refusal;
+use crate::notify::Alert;
+use crate::notify::slack;
+use crate::store::chain::{self, Kind};
+use crate::store::drifts::{self, Entry};
+use crate::store::hosts::{self, Host, Progress, State};
+use crate::store::known::{self, Remembered};
+use crate::store::reports::{self, Stored};
+use crate::store::{Conn, changes, facts, findings, outbox, sessions};
+use judge::{Case, Outcome};
+
+/// How often it is looked at what time alone decides: deadlines, windows, gaps that did not close.
+const TICK: Duration = Duration::from_secs(5);
+/// How long a missing report may be merely late: so long it is no gap, and what comes after it is not judged.
+const LATE: TimeDelta = TimeDelta::seconds(10);
+
+/// Judges whenever woken, and as time passes, for ever.
+pub async fn run(app: App) {
+    let mut looked: Option<Instant> = None;
+    loop {
+        complain(judge_waiting(&app).await);
+        if looked.is_none_or(|looked| looked.elapsed() >= TICK) {
+            complain(pass_time(&app, now()).await);
+            looked = Some(Instant::now());
+        }
+        // Either is a reason to look; which of them it was makes no difference.
+        drop(tokio::time::timeout(TICK, app.judge.woken()).await);
+    }
+}
+
+fn complain(done: Result<(), Refusal>) {
+    if let Err(refusal) = done {
+        tracing::error!(error = %refusal, "judging failed; it will be tried again");
+    }
+}
+
+/// Judges every report that can be judged now.
+pub async fn judge_waiting(app: &App) -> Result<(), Refusal> {
+    let waiting = {
+        let mut db = app.store.read().await?;
+        reports::hosts_to_judge(&mut db).await?
+    };
+    for host in waiting {
+        // One host's trouble must not keep the others from being judged.
+        if let Err(refusal) = host_in_order(app, &host).await {
+            tracing::error!(%host, error = %refusal, "a report could not be judged; it will be tried again");
+        }
+    }
+    Ok(())
+}
+
+async fn host_in_order(app: &App, host: &HostId) -> Result<(), Refusal> {
+    while next_report(app, host).await? {}
+    Ok(())
+}
+
+/// What a judgement was made by.
+struct Gathered {
+    host: Host,
+    report: Stored,
+    manifest: Manifest,
+    bodies: BTreeMap<Digest, Vec<u8>>,
+    known: BTreeMap<String, Remembered>,
+    records: Vec<ChangeRecord>,
+    revision: i64,
+}
+
+/// Judges a host's next complete report; whether there was one.
+async fn next_report(app: &App, id: &HostId) -> Result<bool, Refusal> {
+    let Some(gathered) = gather(app, id).await? else { return Ok(false) };
+    let (baseline, lifecycles, now) = (Arc::clone(&app.baseline), Arc::clone(&app.lifecycles), now());
+    let judged = tokio::task::spawn_blocking(move || {
+        let case = Case {
+            host: &gathered.host,
+            report: &gathered.report,
+            manifest: &gathered.manifest,
+            bodies: &gathered.bodies,
+            known: &gathered.known,
+            records: &gathered.records,
+            baseline: &baseline,
+            lifecycles: &lifecycles,
+            now,
+        };
+        judge::judge(&case).map(|outcome| (outcome, gathered.host, gathered.report, gathered.revision))
+    });
+    let (outcome, host, report, revision) = judged.await.map_err(Refusal::internal)??;
+    let mut db = app.store.write().await?;
+    let progress = Progress { sequence: report.sequence, report: report.id, with: &outcome.with, seen: outcome.seen };
+    if changes::revision(&mut db).await? != revision || !hosts::advance(&mut db, &host, &progress).await? {
+        // Somebody approved, inspected or quarantined meanwhile: judge by what is now.
+        return Ok(true);
+    }
+    write(app, &mut db, &host, &report, &outcome, now).await?;
+    db.commit().await?;
+    app.outbox.wake();
+    Ok(true)
+}
+
+async fn gather(app: &App, id: &HostId) -> Result<Option<Gathered>, Refusal> {
+    let mut db = app.store.read().await?;
+    let Some(host) = hosts::find(&mut db, id.as_str()).await? else { return Ok(None) };
+    if host.state == State::Quarantined {
+        return Ok(None);
+    }
+    let Some(report) = reports::next_complete(&mut db, id, host.judged_sequence).await? else { return Ok(None) };
+    if report.sequence > host.judged_sequence + 1 && report.received + LATE > now() {
+        return Ok(None);
+    }
+    let manifest: Manifest = serde_json::from_slice(&body(&mut db, report.manifest).await?)?;
+    let mut bodies = BTreeMap::new();
+    for named in manifest.probes.values() {
+        for digest in [named.items, named.state] {
+            bodies.insert(digest, body(&mut db, digest).await?);
+        }
+    }
+    Ok(Some(Gathered {
+        known: known::of_host(&mut db, id).await?,
+        records: changes::all(&mut db).await?,
+        revision: changes::revision(&mut db).await?,
+        host,
+        report,
+        manifest,
+        bodies,
+    }))
+}
+
+async fn body(db: &mut Conn, digest: Digest) -> Result<Vec<u8>, Refusal> {
+    let sent = facts::body(db, digest).await?.ok_or_else(|| Refusal::internal("a body of facts is missing"))?;
+    crate::inflate::inflate(&sent)
+}
+
+async fn write(
+    app: &App,
+    db: &mut Conn,
+    host: &Host,
+    report: &Stored,
+    outcome: &Outcome,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    for (name, remembered) in &outcome.known {
+        known::keep(db, &host.id, name, remembered).await?;
+    }
+    for name in &outcome.same {
+        known::touch(db, &host.id, name, outcome.seen.earliest).await?;
+    }
+    if let Some(found) = &outcome.findings {
+        findings::replace(db, &host.id, found, outcome.seen.latest).await?;
+    }
+    note(db, &host.id, outcome, now).await?;
+    let mut untold = Vec::new();
+    for (drift, controlled, judged) in &outcome.drifts {
+        let seq = drifts::add(db, &host.id, report.id, drift, *controlled, judged, now).await?;
+        tracing::info!(
+            host = %host.id, drift = seq, probe = drift.probe, subject = drift.subject,
+            verdict = judged.verdict.name(), reason = judged.reason.name(), "drift"
+        );
+        if judged.verdict == Verdict::Unauthorised && judged.reason.is_open() && host.state == State::Active {
+            untold.extend(drifts::find(db, seq).await?);
+        }
+    }
+    tell(app, db, &format!("report:{}", report.id), &untold, now).await
+}
+
+/// Keeps the notes of one report, and resolves those of its kinds that no longer hold.
+async fn note(db: &mut Conn, host: &HostId, outcome: &Outcome, now: DateTime<Utc>) -> Result<(), Refusal> {
+    for kind in [Kind::OtherBaseline, Kind::Disagreement, Kind::NotUnderstood, Kind::Clock] {
+        // What was judged by the same as before says nothing new of the facts themselves.
+        if outcome.findings.is_none() && matches!(kind, Kind::Disagreement | Kind::NotUnderstood) {
+            continue;
+        }
+        let keys: Vec<&str> =
+            outcome.notes.iter().filter(|(own, _, _)| *own == kind).map(|(_, key, _)| key.as_str()).collect();
+        chain::resolve_all_but(db, host, kind, &keys, now).await?;
+    }
+    for (kind, key, words) in &outcome.notes {
+        chain::note(db, host, *kind, key, words, now).await?;
+    }
+    Ok(())
+}
+
+/// One message about `untold` drift of one host, unless one of that key was written before. None where there is nothing.
+async fn tell(app: &App, db: &mut Conn, key: &str, untold: &[Entry], now: DateTime<Utc>) -> Result<(), Refusal> {
+    let Some(first) = untold.first() else { return Ok(()) };
+    if app.alerts {
+        let payload = slack::render(&Alert::about(untold, first, &app.public_url));
+        outbox::add(db, key, Some(&first.host), &payload, now).await?;
+    }
+    for entry in untold {
+        drifts::set_alerted(db, entry.seq()?).await?;
+    }
+    Ok(())
+}
+
+/// Looks again at everything open, with the records as they are at `now`. Idempotent: what is the same is left.
+/// In the transaction of whoever made or approved a record.
+pub async fn again(db: &mut Conn, now: DateTime<Utc>) -> Result<usize, Refusal> {
+    let decided = decided_otherwise(db, now).await?;
+    for (entry, judged) in &decided {
+        drifts::judge_again(db, entry.seq()?, judged, now).await?;
+        tracing::info!(
+            host = %entry.host, drift = entry.id, verdict = judged.verdict.name(), reason = judged.reason.name(),
+            "another verdict"
+        );
+    }
+    Ok(decided.len())
+}
+
+async fn decided_otherwise(db: &mut Conn, now: DateTime<Utc>) -> Result<Vec<(Entry, Judged)>, Refusal> {
+    let open = drifts::open(db).await?;
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = changes::all(db).await?;
+    let mut decided = Vec::new();
+    for entry in open {
+        let value = entry.said_after();
+        let happened = Happened {
+            host: entry.host.as_str(),
+            host_name: &entry.host_name,
+            probe: &entry.probe,
+            subject: &entry.subject,
+            value: value.as_deref(),
+            between: entry.interval(),
+            controlled: entry.controlled,
+        };
+        let judged = reconcile(&happened, &records, now);
+        let same = judged.verdict == entry.verdict
+            && judged.reason == entry.reason
+            && judged.why == entry.why
+            && judged.change == entry.change;
+        if !same {
+            decided.push((entry, judged));
+        }
+    }
+    Ok(decided)
+}
+
+/// What time alone decides: verdicts whose deadline passed, drift nobody was told of, gaps that did not close.
+pub async fn pass_time(app: &App, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let (verdicts, untold, broken) = {
+        let mut db = app.store.read().await?;
+        let verdicts = !decided_otherwise(&mut db, now).await?.is_empty();
+        let untold = !drifts::unalerted(&mut db).await?.is_empty();
+        (verdicts, untold, !due(&mut db, now).await?.is_empty())
+    };
+    if !verdicts && !untold && !broken {
+        return Ok(());
+    }
+    let mut db = app.store.write().await?;
+    again(&mut db, now).await?;
+    let mut by_host: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for entry in drifts::unalerted(&mut db).await? {
+        by_host.entry(entry.host.to_string()).or_default().push(entry);
+    }
+    for entries in by_host.values() {
+        if let Some(first) = entries.first() {
+            tell(app, &mut db, &format!("again:{}", first.id), entries, now).await?;
+        }
+    }
+    for finding in due(&mut db, now).await? {
+        let host = hosts::find(&mut db, finding.host.as_str()).await?;
+        let Some(host) = host else { continue };
+        if app.alerts && host.state != State::Pending {
+            let payload = slack::render(&Alert::of_chain(&host, &finding, &app.public_url));
+            outbox::add(&mut db, &format!("chain:{}", finding.seq), Some(&host.id), &payload, now).await?;
+        }
+        chain::set_alerted(&mut db, &finding).await?;
+    }
+    sessions::sweep(&mut db, now).await?;
+    db.commit().await?;
+    app.outbox.wake();
+    Ok(())
+}
+
+/// Forks and rewritten history at once; a gap only once it cannot be mere lateness.
+async fn due(db: &mut Conn, now: DateTime<Utc>) -> Result<Vec<chain::ChainFinding>, Refusal> {
+    let found = chain::unalerted(db, now).await?;
+    Ok(found.into_iter().filter(|finding| finding.kind != Kind::Gap || finding.found + LATE <= now).collect())
+}

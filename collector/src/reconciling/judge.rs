@@ -1,0 +1,217 @@
+//! One report judged: what drifted, what each drift's verdict is, what the baseline says of the facts. Decides only; the
+//! store is read before and written after.
+
+use std::collections::BTreeMap;
+
+use audit::baseline::Baseline;
+use audit::change::ChangeRecord;
+use audit::digest::Digest;
+use audit::drift::{self, Drift};
+use audit::evaluate::evaluate;
+use audit::facts::{FactSet, Observed};
+use audit::finding::Finding;
+use audit::host::{Gap, GapKind};
+use audit::lifecycle::Lifecycles;
+use audit::probe::{Context, Topic};
+use audit::probes;
+use audit::reconcile::{Happened, Judged, reconcile};
+use audit::report::{Manifest, ProbeFacts};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::seen::{self, TOLERANCE, seen};
+use crate::error::Refusal;
+use crate::store::chain::Kind;
+use crate::store::hosts::{Host, Seen};
+use crate::store::known::Remembered;
+use crate::store::reports::Stored;
+
+/// All a judgement is made of.
+pub struct Case<'a> {
+    /// The host as it stands before.
+    pub host: &'a Host,
+    /// The report.
+    pub report: &'a Stored,
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// Every body the manifest names, inflated, by digest.
+    pub bodies: &'a BTreeMap<Digest, Vec<u8>>,
+    /// What is known of each probe's items.
+    pub known: &'a BTreeMap<String, Remembered>,
+    /// The change records.
+    pub records: &'a [ChangeRecord],
+    /// What the host is judged by.
+    pub baseline: &'a Baseline,
+    /// When software ends.
+    pub lifecycles: &'a Lifecycles,
+    /// Now.
+    pub now: DateTime<Utc>,
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub struct Outcome {
+    /// When the report was observed.
+    pub seen: Seen,
+    /// What drifted, whether a record is asked for, and the verdict.
+    pub drifts: Vec<(Drift, bool, Judged)>,
+    /// What is now known of probes that changed.
+    pub known: BTreeMap<String, Remembered>,
+    /// Probes that showed the same again.
+    pub same: Vec<String>,
+    /// The findings, unless nothing they depend on changed.
+    pub findings: Option<Vec<Finding>>,
+    /// What the findings depend on.
+    pub with: String,
+    /// What the collector notes about the report itself: kind, key, words.
+    pub notes: Vec<(Kind, String, String)>,
+}
+
+/// Judges.
+pub fn judge(case: &Case<'_>) -> Result<Outcome, Refusal> {
+    let seen = seen(case.report, case.host.seen, case.host.enrolled);
+    let mut outcome = Outcome {
+        seen,
+        drifts: Vec::new(),
+        known: BTreeMap::new(),
+        same: Vec::new(),
+        findings: None,
+        with: judged_with(case, seen),
+        notes: notes(case),
+    };
+    let changed = case.host.judged_with.as_deref() != Some(outcome.with.as_str());
+    let mut facts = FactSet::default();
+    for (name, named) in &case.manifest.probes {
+        let Some(topic) = probes::find(name) else {
+            let words = format!("facts of a probe called {name:?} are not known to this collector");
+            outcome.notes.push((Kind::NotUnderstood, name.clone(), words));
+            continue;
+        };
+        // With the shape known here: what was not understood yesterday is new to a collector that understands it.
+        let source = format!("{}:{}:{}", topic.schema(), named.schema, named.items);
+        let same = case.known.get(name).filter(|remembered| remembered.source == source);
+        if same.is_some() && !changed {
+            outcome.same.push(name.clone());
+            continue;
+        }
+        let (decoded, observed) = read(case, topic, named, &mut outcome.notes)?;
+        facts.insert(topic.name(), decoded);
+        if same.is_some() {
+            outcome.same.push(name.clone());
+        } else {
+            advance(case, topic, source, observed, &mut outcome);
+        }
+    }
+    if changed {
+        let trusted = seen.earliest == seen.latest;
+        // The host's own instant where it can be believed: then both sides judge at the same moment.
+        let at = if trusted { case.report.host_time } else { case.report.received };
+        let context = Context { now: at, facts: &facts, lifecycles: case.lifecycles };
+        let findings = evaluate(case.baseline, &context);
+        if trusted && let Some(words) = disagreement(case, &findings)? {
+            outcome.notes.push((Kind::Disagreement, case.report.manifest.to_string(), words));
+        }
+        outcome.findings = Some(findings);
+    }
+    Ok(outcome)
+}
+
+/// A name for everything the findings depend on; days too, for dates pass.
+fn judged_with(case: &Case<'_>, seen: Seen) -> String {
+    let parts = [case.report.manifest, case.baseline.digest, case.lifecycles.digest];
+    let parts: Vec<String> =
+        parts.iter().map(Digest::to_string).chain([seen.latest.date_naive().to_string()]).collect();
+    Digest::of(parts.join(" ").as_bytes()).to_string()
+}
+
+/// One probe's facts, typed for judging and raw for drift. What is not understood is a gap, never an empty list.
+fn read(
+    case: &Case<'_>,
+    topic: &'static dyn Topic,
+    named: &ProbeFacts,
+    notes: &mut Vec<(Kind, String, String)>,
+) -> Result<(audit::facts::AnyFacts, Observed<Value>), Refusal> {
+    let name = topic.name();
+    let mut hide = |kind, detail: String| {
+        notes.push((Kind::NotUnderstood, name.to_owned(), format!("facts of {name}: {detail}")));
+        let gap = Gap::new(kind, name, detail);
+        Ok((topic.hidden(gap.clone()), Observed::hidden(gap)))
+    };
+    if named.schema != topic.schema() {
+        let detail = format!("shape {} is not the shape {} this collector knows", named.schema, topic.schema());
+        return hide(GapKind::Unsupported, detail);
+    }
+    let body = |digest| case.bodies.get(&digest).ok_or_else(|| Refusal::internal("a body of facts is missing"));
+    let (items, state) = (body(named.items)?, body(named.state)?);
+    match (topic.decode(items, state), serde_json::from_slice::<Observed<Value>>(items)) {
+        (Ok(facts), Ok(observed)) => Ok((facts, observed)),
+        (Err(error), _) => hide(GapKind::Malformed, error.to_string()),
+        (Ok(_), Err(error)) => hide(GapKind::Malformed, error.to_string()),
+    }
+}
+
+fn advance(
+    case: &Case<'_>,
+    topic: &'static dyn Topic,
+    source: String,
+    observed: Observed<Value>,
+    outcome: &mut Outcome,
+) {
+    let name = topic.name();
+    let before = case.known.get(name).map(|remembered| &remembered.known);
+    let (drifts, mut known) = drift::advance(before, name, observed, outcome.seen.latest);
+    // The next drift happened after this observation; where its instant is not certain, after its earliest.
+    known.at = outcome.seen.earliest;
+    for one in drifts {
+        let controlled = case.baseline.control.asks_for_record(case.host.environment.name(), name, &one.subject);
+        let value = one.after.as_ref().map(|value| topic.say(value));
+        let happened = Happened {
+            host: case.host.id.as_str(),
+            host_name: &case.host.name,
+            probe: name,
+            subject: &one.subject,
+            value: value.as_deref(),
+            between: one.between,
+            controlled,
+        };
+        let judged = reconcile(&happened, case.records, case.now);
+        outcome.drifts.push((one, controlled, judged));
+    }
+    outcome.known.insert(name.to_owned(), Remembered { source, known });
+}
+
+/// What is to be said about how the agent judged, and about its clock.
+fn notes(case: &Case<'_>) -> Vec<(Kind, String, String)> {
+    let mut notes = Vec::new();
+    let manifest = case.manifest;
+    if manifest.baseline != case.baseline.digest {
+        let words = format!(
+            "the agent judges by baseline {}, the collector by {} {} ({})",
+            manifest.baseline.short(),
+            case.baseline.name,
+            case.baseline.version,
+            case.baseline.digest.short()
+        );
+        notes.push((Kind::OtherBaseline, format!("baseline {}", manifest.baseline), words));
+    } else if manifest.lifecycles != case.lifecycles.digest {
+        let words = "the agent judges by other end-of-life dates than the collector".to_owned();
+        notes.push((Kind::OtherBaseline, format!("dates {}", manifest.lifecycles), words));
+    }
+    if let Some(skew) = seen::skew(case.report).filter(|skew| skew.abs() > TOLERANCE) {
+        let words = format!("the host's clock is {} s off; its instants are not believed", skew.num_seconds().abs());
+        notes.push((Kind::Clock, "clock".to_owned(), words));
+    }
+    notes
+}
+
+/// Where agent and collector judged the same facts by the same baseline and dates, they must have found the same.
+fn disagreement(case: &Case<'_>, findings: &[Finding]) -> Result<Option<String>, Refusal> {
+    let manifest = case.manifest;
+    if manifest.baseline != case.baseline.digest || manifest.lifecycles != case.lifecycles.digest {
+        return Ok(None);
+    }
+    if Digest::of(&serde_json::to_vec(findings)?) == manifest.findings {
+        return Ok(None);
+    }
+    Ok(Some("agent and collector judged the same facts by the same baseline and found something else".into()))
+}

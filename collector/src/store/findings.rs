@@ -1,0 +1,171 @@
+//! What the collector found of each host by its baseline, as it stands; and deviations, followed from opened to resolved.
+
+use std::collections::BTreeSet;
+
+use audit::finding::{Finding, Severity, Status};
+use audit::report::HostId;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+use super::{Conn, instant, maybe_instant, micros, named, parsed};
+use crate::error::Refusal;
+
+/// A deviation over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// Where.
+    pub host: HostId,
+    /// The rule.
+    pub rule: String,
+    /// What it is about.
+    pub subject: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Since when.
+    pub opened: DateTime<Utc>,
+    /// Until when, if it is over.
+    pub resolved: Option<DateTime<Utc>>,
+}
+
+/// The findings of a host as they stand, in the baseline's order.
+pub async fn of_host(db: &mut Conn, host: &HostId) -> Result<Vec<Finding>, Refusal> {
+    let rows = sqlx::query("SELECT finding FROM findings WHERE host = $1 ORDER BY number")
+        .bind(host.as_str())
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(|row| Ok(serde_json::from_str(row.try_get("finding")?)?)).collect()
+}
+
+/// Puts `findings` in the place of what stood, and opens and resolves deviations by the difference.
+pub async fn replace(db: &mut Conn, host: &HostId, findings: &[Finding], now: DateTime<Utc>) -> Result<(), Refusal> {
+    if of_host(db, host).await? == findings {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM findings WHERE host = $1").bind(host.as_str()).execute(&mut *db).await?;
+    for (number, finding) in (0_i64..).zip(findings) {
+        sqlx::query(
+            "INSERT INTO findings (host, number, rule, subject, status, severity, finding)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(host.as_str())
+        .bind(number)
+        .bind(&finding.rule)
+        .bind(&finding.subject)
+        .bind(finding.status.name())
+        .bind(finding.severity.name())
+        .bind(serde_json::to_string(finding)?)
+        .execute(&mut *db)
+        .await?;
+    }
+    follow(db, host, findings, now).await
+}
+
+/// What could not be determined neither opens nor resolves a deviation: not seeing is not mending.
+async fn follow(db: &mut Conn, host: &HostId, findings: &[Finding], now: DateTime<Utc>) -> Result<(), Refusal> {
+    let open: BTreeSet<(String, String)> =
+        open_of(db, host).await?.into_iter().map(|deviation| (deviation.rule, deviation.subject)).collect();
+    let mut standing = BTreeSet::new();
+    let unseen: BTreeSet<&str> = findings
+        .iter()
+        .filter(|finding| finding.status == Status::Unknown)
+        .map(|finding| finding.rule.as_str())
+        .collect();
+    for finding in findings.iter().filter(|finding| finding.status == Status::Deviation) {
+        let key = (finding.rule.clone(), finding.subject.clone());
+        if standing.insert(key.clone()) && !open.contains(&key) {
+            sqlx::query("INSERT INTO deviations (host, rule, subject, severity, opened) VALUES ($1, $2, $3, $4, $5)")
+                .bind(host.as_str())
+                .bind(&finding.rule)
+                .bind(&finding.subject)
+                .bind(finding.severity.name())
+                .bind(micros(now))
+                .execute(&mut *db)
+                .await?;
+        }
+    }
+    for (rule, subject) in open.difference(&standing).filter(|(rule, _)| !unseen.contains(rule.as_str())) {
+        sqlx::query(
+            "UPDATE deviations SET resolved = $1 WHERE host = $2 AND rule = $3 AND subject = $4 AND resolved IS NULL",
+        )
+        .bind(micros(now))
+        .bind(host.as_str())
+        .bind(rule)
+        .bind(subject)
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The deviations of a host that are not resolved.
+pub async fn open_of(db: &mut Conn, host: &HostId) -> Result<Vec<Deviation>, Refusal> {
+    let rows = sqlx::query("SELECT * FROM deviations WHERE host = $1 AND resolved IS NULL ORDER BY seq")
+        .bind(host.as_str())
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(deviation).collect()
+}
+
+/// The deviations of a host over time, newest first.
+pub async fn history_of(db: &mut Conn, host: &HostId, limit: i64) -> Result<Vec<Deviation>, Refusal> {
+    let rows = sqlx::query("SELECT * FROM deviations WHERE host = $1 ORDER BY seq DESC LIMIT $2")
+        .bind(host.as_str())
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(deviation).collect()
+}
+
+fn deviation(row: super::Row) -> Result<Deviation, Refusal> {
+    Ok(Deviation {
+        host: parsed(row.try_get("host")?)?,
+        rule: row.try_get("rule")?,
+        subject: row.try_get("subject")?,
+        severity: named(row.try_get("severity")?)?,
+        opened: instant(row.try_get("opened")?)?,
+        resolved: maybe_instant(row.try_get("resolved")?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hosts::testing::newcomer;
+    use super::super::testing::{at, store};
+    use super::*;
+
+    fn finding(subject: &str, status: Status) -> Finding {
+        Finding {
+            rule: "r".into(),
+            probe: "packages".into(),
+            subject: subject.into(),
+            status,
+            severity: Severity::High,
+            title: String::new(),
+            expected: String::new(),
+            observed: String::new(),
+            why: String::new(),
+            fix: String::new(),
+            controls: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_deviation_opens_stays_through_what_is_unseen_and_is_resolved_when_seen_mended() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        let host = newcomer(&mut db, "web-1", 'a').await;
+        replace(&mut db, &host, &[finding("a", Status::Deviation)], at(1)).await.unwrap();
+        replace(&mut db, &host, &[finding("", Status::Unknown)], at(2)).await.unwrap();
+        assert_eq!(open_of(&mut db, &host).await.unwrap()[0].opened, at(1));
+        replace(&mut db, &host, &[finding("a", Status::Pass)], at(3)).await.unwrap();
+        assert!(open_of(&mut db, &host).await.unwrap().is_empty());
+        replace(&mut db, &host, &[finding("a", Status::Deviation)], at(4)).await.unwrap();
+        let history = history_of(&mut db, &host, 10).await.unwrap();
+        assert_eq!(
+            history.iter().map(|d| (d.opened, d.resolved)).collect::<Vec<_>>(),
+            [(at(4), None), (at(1), Some(at(3)))]
+        );
+        assert_eq!(of_host(&mut db, &host).await.unwrap().len(), 1);
+    }
+}
