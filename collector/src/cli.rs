@@ -2,7 +2,12 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration.
 
+mod account;
+mod alert;
+mod change;
 mod client;
+mod drift;
+mod host;
 pub mod printer;
 mod token;
 
@@ -34,6 +39,33 @@ enum Command {
     /// One-time tokens by which hosts enrol
     #[command(subcommand)]
     Token(token::Command),
+    /// People's accounts
+    #[command(subcommand)]
+    User(account::Command),
+    /// A one-time link that signs you in to the pages
+    Login(Connection),
+    /// Who did what, newest first
+    Log(Connection),
+    /// Hosts: list, show, inspect
+    #[command(subcommand)]
+    Host(host::Command),
+    /// What the baseline says of hosts
+    #[command(subcommand)]
+    Findings(host::Findings),
+    /// Change records: who may change what, where and when
+    #[command(subcommand)]
+    Change(change::Command),
+    /// What changed, and who approved it
+    #[command(subcommand)]
+    Drift(drift::Command),
+    /// Messages to people
+    #[command(subcommand)]
+    Alert(alert::Command),
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Where the collector is and who asks.
@@ -109,6 +141,24 @@ async fn run(command: Command) -> Result<(), Failure> {
             Ok(crate::serve::serve(config).await?)
         }
         Command::Token(command) => token::run(command).await,
+        Command::User(command) => account::run(command).await,
+        Command::Login(connection) => account::login(connection).await,
+        Command::Log(connection) => account::log(connection).await,
+        Command::Host(command) => host::run(command).await,
+        Command::Findings(command) => host::findings(command).await,
+        Command::Change(command) => change::run(command).await,
+        Command::Drift(command) => drift::run(command).await,
+        Command::Alert(command) => alert::run(command).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(
+                shell,
+                &mut <Cli as clap::CommandFactory>::command(),
+                "plumbline-collector",
+                &mut script,
+            );
+            Ok(printer::line(String::from_utf8_lossy(&script).trim_end())?)
+        }
     }
 }
 

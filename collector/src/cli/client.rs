@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Connection, Failure};
 use crate::config::is_loopback;
+use crate::http::page::Page;
 
 /// A collector, and who asks it.
 pub(super) struct Collector {
@@ -45,6 +46,32 @@ impl Collector {
         Ok(Self { http: http.build()?, base, token: token(connection).map_err(Failure::Usage)? })
     }
 
+    /// Asks for something.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.call(Method::GET, url, None::<&()>).await
+    }
+
+    /// Asks for all of a list, page by page.
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Vec<T>> {
+        let mut items = Vec::new();
+        let mut query = query.to_vec();
+        loop {
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            let Some(next) = page.next else { return Ok(items) };
+            query.retain(|(name, _)| *name != "cursor");
+            query.push(("cursor", next));
+        }
+    }
+
     /// Asks for something to be done.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         self.call(Method::POST, self.url(path)?, Some(body)).await
@@ -76,6 +103,19 @@ impl Collector {
             Err(_) => bail!("{} answers {status}; is that a collector?", self.base),
         }
     }
+}
+
+/// A path with one part that came from a person, its special characters kept from meaning anything.
+pub(super) fn path(before: &str, part: &str, after: &str) -> String {
+    let escaped: String = part
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+            b'.' if part != "." && part != ".." => ".".to_owned(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    format!("{before}{escaped}{after}")
 }
 
 fn token(connection: &Connection) -> anyhow::Result<String> {

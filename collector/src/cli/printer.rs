@@ -33,6 +33,11 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> std::io::Result<()> {
     out.flush()
 }
 
+/// An instant for people, to the second.
+pub fn instant(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 /// One complaint to standard error. Nothing can be done if even that fails.
 pub fn complain(text: &str) {
     drop(writeln!(anstream::stderr(), "plumbline-collector: {}", safe(text)));
