@@ -1,5 +1,7 @@
 //! `serve`: opens the store, makes what the first start needs, listens until told to stop.
 
+mod connections;
+
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -12,6 +14,7 @@ use audit::lifecycle::Lifecycles;
 use audit::shipped;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use connections::Capped;
 use ed25519_dalek::SigningKey;
 use tokio::sync::Semaphore;
 
@@ -28,6 +31,8 @@ use crate::{http, reconciling};
 const FIRST_ACCOUNT: &str = "admin";
 /// A request's headers must be whole within this; hyper has no limit unless a timer is set.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections open at once.
+const CONNECTIONS: usize = 4096;
 /// How long requests under way may take to end when the collector stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// The largest key file that is read.
@@ -36,6 +41,7 @@ const KEY_BYTES: usize = 32;
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     make_folder(&config.data)?;
+    let _alone = alone(&config.data.join("lock"))?;
     let store = Store::open(&config.data.join("collector.db")).await?;
     let listener = TcpListener::bind(config.listen).with_context(|| format!("listening on {}", config.listen))?;
     listener.set_nonblocking(true)?;
@@ -97,12 +103,14 @@ async fn listen(
     let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(tls) => {
-            let mut server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
+            let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
+            let mut server = server.map(|inner| Capped::new(inner, CONNECTIONS));
             limit(server.http_builder());
             server.serve(service).await?;
         }
         None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
+            let server = axum_server::from_tcp(listener)?.handle(handle);
+            let mut server = server.map(|inner| Capped::new(inner, CONNECTIONS));
             limit(server.http_builder());
             server.serve(service).await?;
         }
@@ -146,6 +154,20 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("keeping others out of {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Keeps a second collector off the data: two would each send every alert. Held as long as the file is open, and let go
+/// by the kernel however the process ends.
+fn alone(file: &Path) -> anyhow::Result<std::fs::File> {
+    let options = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(file);
+    let lock = options.with_context(|| format!("opening {}", file.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("another collector is running on this data: {}", file.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
+    }
 }
 
 /// The key receipts are signed with: made at the first start, never replaced by itself.
@@ -209,4 +231,46 @@ async fn first_account(store: &Store) -> anyhow::Result<Option<Secret>> {
         .await?;
     db.commit().await?;
     Ok(Some(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_collectors_never_share_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lock");
+        let first = alone(&file).unwrap();
+        assert!(alone(&file).unwrap_err().to_string().contains("another collector"));
+        drop(first);
+        assert!(alone(&file).is_ok());
+    }
+
+    #[test]
+    fn the_receipt_key_is_made_once_for_the_collectors_eyes_and_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receipt.key");
+        let made = receipt_key(&file).unwrap();
+        assert_eq!(receipt_key(&file).unwrap().to_bytes(), made.to_bytes());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&file, b"half a key").unwrap();
+        assert!(receipt_key(&file).unwrap_err().to_string().contains("32 bytes"));
+        assert_eq!(std::fs::read(&file).unwrap(), b"half a key");
+    }
+
+    #[test]
+    fn others_are_kept_out_of_the_data_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("a/data");
+        make_folder(&data).unwrap();
+        assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn only_the_first_start_makes_an_account() {
+        let (store, _folder) = crate::store::testing::store().await;
+        assert!(first_account(&store).await.unwrap().is_some());
+        assert!(first_account(&store).await.unwrap().is_none());
+    }
 }

@@ -12,6 +12,10 @@ use crate::store::reports::Stored;
 /// The largest error of a host's clock that is corrected rather than disbelieved.
 pub const TOLERANCE: Duration = Duration::seconds(60);
 
+/// Below this a measured error is the network's delay and the whole seconds agents send: correcting by it would make a good
+/// clock worse.
+const NOISE: Duration = Duration::seconds(2);
+
 /// When `report` was observed; `previous` is that of the report judged before, or else no earlier than `enrolled`.
 pub fn seen(report: &Stored, previous: Option<Seen>, enrolled: DateTime<Utc>) -> Seen {
     let floor = previous.map_or(enrolled, |previous| previous.earliest);
@@ -39,10 +43,11 @@ fn corrected(report: &Stored) -> Option<DateTime<Utc>> {
         None if (report.received - report.host_time).abs() <= TOLERANCE => Duration::zero(),
         None => return None,
     };
-    if error.abs() > TOLERANCE {
-        return None;
+    match error.abs() {
+        size if size <= NOISE => Some(report.host_time),
+        size if size <= TOLERANCE => report.host_time.checked_add_signed(error),
+        _ => None,
     }
-    report.host_time.checked_add_signed(error)
 }
 
 fn exactly(at: DateTime<Utc>) -> Seen {
@@ -81,6 +86,12 @@ mod tests {
     fn a_host_thirty_seconds_behind_is_corrected_even_if_its_report_waited_for_hours() {
         let late = report(at(20), Some(at(300) - seconds(30)), at(300));
         assert_eq!(seen(&late, previous(), at(0)), exactly(at(20) + seconds(30)));
+    }
+
+    #[test]
+    fn an_error_as_small_as_the_measurements_own_is_no_error() {
+        let good = report(at(20), Some(at(30) - seconds(1)), at(30));
+        assert_eq!(seen(&good, previous(), at(0)), exactly(at(20)));
     }
 
     #[test]
