@@ -126,6 +126,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_says_the_defaults_and_what_it_comments_out_is_understood() {
+        let example = include_str!("../../packaging/agent.yaml");
+        assert_eq!(parse(example).unwrap(), Config::default());
+        let keys = ["splay: ", "baseline: ", "collector: ", "ca: "];
+        let spelt_out = keys.iter().fold(example.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
+        let config = parse(&spelt_out).unwrap();
+        assert!(
+            config.splay.is_some() && config.baseline.is_some() && config.collector.is_some() && config.ca.is_some()
+        );
+    }
+
+    #[test]
     fn an_unknown_key_and_a_wrong_unit_are_pointed_at() {
         let said = parse("intervall: 5m\n").unwrap_err();
         assert!(said.starts_with("agent.yaml:1:1: unknown field `intervall`"), "{said}");

@@ -113,6 +113,7 @@ impl Plan {
             }
             plan.add_read(read)?;
         }
+        plan.folders.retain(|folder, _| folder.is_dir());
         plan.relevant.reads = set.build()?;
         Ok(plan)
     }
@@ -148,7 +149,6 @@ impl Plan {
                 self.folders.entry(path).or_insert(false);
             }
         }
-        self.folders.retain(|folder, _| folder.is_dir());
         Ok(())
     }
 

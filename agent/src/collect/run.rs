@@ -1,7 +1,7 @@
 //! `collect` as a service: a cycle at the start, on the interval, and whenever something a probe sees changes.
 //!
-//! The watch is renewed before each cycle: what changes before it stands is seen by the cycle, what changes after is told
-//! by it. After a wake there is a moment of quiet, so that one edit of many files is one report; while the package manager
+//! After a wake the watch is renewed before the cycle, because folders may have come and gone: what changes before it
+//! stands is seen by the cycle, what changes after is told by it. After a wake there is a moment of quiet, so that one edit of many files is one report; while the package manager
 //! works, the cycle waits for it, up to a limit.
 
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ const QUIET: Duration = Duration::from_millis(250);
 const RESTLESS: Duration = Duration::from_secs(1);
 /// How long the package manager can put a cycle off.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a watch that told nothing is trusted.
+const RENEWAL: Duration = Duration::from_secs(3600);
 /// How often its lock is looked at.
 const LOCK_POLL: Duration = Duration::from_millis(250);
 /// How soon a cycle that failed is tried again.
@@ -59,13 +61,18 @@ pub(crate) async fn forever(
     let mut wait = if splay.is_zero() { config.interval } else { phase(&collector.identity.host, splay) };
     let mut due = Instant::now();
     let mut occasion = Occasion::Due;
+    let mut watch = None;
+    let mut renewed = due;
     tracing::info!(host = %collector.identity.host, "collecting");
     loop {
         tokio::select! {
             () = settle(&collector) => {}
             () = stop.asked() => break,
         }
-        let _watch = begin_watch(&watched, &config, wakes.clone());
+        if watch.is_none() || occasion == Occasion::Woken || renewed.elapsed() > RENEWAL {
+            watch = begin_watch(&watched, &config, wakes.clone());
+            renewed = Instant::now();
+        }
         // What woke us up to here is seen by the cycle that follows.
         while woken.try_recv().is_ok() {}
         let outcome;
