@@ -533,3 +533,190 @@ fn with_total<T>(rows: Vec<Row>, each: impl Fn(Row) -> Result<T, Refusal>) -> Re
 fn size(count: i64) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, store};
+    use super::super::{accounts, hosts};
+    use super::*;
+
+    /// A host in that state, its id made of `digit`, last heard at that minute.
+    async fn host(db: &mut Conn, name: &str, digit: char, state: &str, heard: i64) -> String {
+        let id = hosts::testing::newcomer(db, name, digit).await;
+        sqlx::query("UPDATE hosts SET state = $1, last_received = $2 WHERE id = $3")
+            .bind(state)
+            .bind(micros(at(heard)))
+            .bind(id.as_str())
+            .execute(&mut *db)
+            .await
+            .unwrap();
+        sqlx::query(
+            "INSERT INTO reports (id, host, sequence, host_time, received, manifest, envelope)
+             VALUES ($1, $2, 1, 0, 0, 'm', x'00')",
+        )
+        .bind(digit.to_string().repeat(64))
+        .bind(id.as_str())
+        .execute(db)
+        .await
+        .unwrap();
+        id.to_string()
+    }
+
+    /// A drift of that host, seen at that minute.
+    async fn drifted(db: &mut Conn, digit: char, probe: &str, minute: i64, verdict: (&str, &str), open: bool) {
+        sqlx::query(
+            "INSERT INTO drifts (host, report, probe, subject, value_before, earliest, latest, controlled, verdict, reason,
+                                 why, closed)
+             VALUES ($1, $2, $3, 'item', '{\"version\":\"1\"}', $4, $5, 1, $6, $7, 'because', $8)",
+        )
+        .bind(digit.to_string().repeat(32))
+        .bind(digit.to_string().repeat(64))
+        .bind(probe)
+        .bind(micros(at(minute - 5)))
+        .bind(micros(at(minute)))
+        .bind(verdict.0)
+        .bind(verdict.1)
+        .bind((!open).then(|| micros(at(minute))))
+        .execute(db)
+        .await
+        .unwrap();
+    }
+
+    const NOBODY: (&str, &str) = ("unauthorised", "no-record");
+
+    #[tokio::test]
+    async fn a_filter_narrows_by_verdict_host_probe_and_openness_and_says_how_many_there_are() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        let web = host(&mut db, "web-1", 'a', "active", 100).await;
+        host(&mut db, "db-1", 'b', "active", 100).await;
+        host(&mut db, "new-1", 'c', "pending", 100).await;
+        drifted(&mut db, 'a', "packages", 10, NOBODY, true).await;
+        drifted(&mut db, 'a', "admins", 20, NOBODY, true).await;
+        drifted(&mut db, 'b', "packages", 30, ("authorised", "definitely-inside"), false).await;
+        drifted(&mut db, 'c', "packages", 40, NOBODY, true).await;
+        let all = Filter::default();
+        let open = Filter { open: true, counted: true, ..all };
+        let cases = [
+            (all, 4),
+            (open, 2),
+            (Filter { verdict: Some(Verdict::Authorised), ..all }, 1),
+            (Filter { host: Some(&web), ..all }, 2),
+            (Filter { host: Some("web-1"), probe: Some("admins"), ..all }, 1),
+            (Filter { probe: Some("time"), ..all }, 0),
+            (Filter { change: Some("CHG-2027-0001"), ..all }, 0),
+        ];
+        for (filter, expected) in cases {
+            let (found, total) = drifts(&mut db, &filter, 10, 0).await.unwrap();
+            assert_eq!((found.len(), total), (expected, expected), "{filter:?}");
+        }
+        let (page, total) = drifts(&mut db, &all, 1, 1).await.unwrap();
+        assert_eq!((page.len(), total, page[0].probe.as_str(), page[0].host_name.as_str()), (1, 4, "packages", "db-1"));
+        assert_eq!(page[0].between, Interval { from: at(25), to: at(30) });
+        assert_eq!(unapproved(&mut db).await.unwrap(), (1, Some(at(10))), "pending hosts count for nothing");
+    }
+
+    #[tokio::test]
+    async fn hosts_that_need_somebody_stand_first() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        for (name, digit, state, heard) in [
+            ("a-well", 'a', "active", 100),
+            ("b-silent", 'b', "active", 10),
+            ("c-drifted", 'c', "active", 100),
+            ("d-cloned", 'd', "quarantined", 100),
+            ("e-new", 'e', "pending", 100),
+        ] {
+            host(&mut db, name, digit, state, heard).await;
+        }
+        drifted(&mut db, 'c', "packages", 20, NOBODY, true).await;
+        let (listed, total) = hosts(&mut db, Which::All, at(50), 10, 0).await.unwrap();
+        let names: Vec<&str> = listed.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!((names, total), (vec!["d-cloned", "c-drifted", "b-silent", "a-well", "e-new"], 5));
+        assert_eq!((listed[1].unapproved, listed[2].silent), (1, true));
+        assert_eq!(hosts(&mut db, Which::Silent, at(50), 10, 0).await.unwrap().1, 1);
+        assert_eq!(hosts(&mut db, Which::Pending, at(50), 10, 0).await.unwrap().0[0].name, "e-new");
+        let counts = host_counts(&mut db, at(50)).await.unwrap();
+        let active = counts.iter().find(|count| count.state == State::Active).unwrap();
+        assert_eq!((active.hosts, active.silent), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn rules_are_counted_by_host_and_place_worst_first() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        host(&mut db, "web-2", 'a', "active", 100).await;
+        host(&mut db, "web-1", 'b', "active", 100).await;
+        host(&mut db, "new-1", 'c', "pending", 100).await;
+        for (digit, rule, subject, severity, minute) in [
+            ('a', "eol", "x", "low", 5),
+            ('a', "admins", "x", "critical", 9),
+            ('b', "admins", "x", "critical", 7),
+            ('b', "admins", "y", "critical", 8),
+            ('c', "admins", "y", "critical", 1),
+        ] {
+            sqlx::query("INSERT INTO deviations (host, rule, subject, severity, opened) VALUES ($1, $2, $3, $4, $5)")
+                .bind(digit.to_string().repeat(32))
+                .bind(rule)
+                .bind(subject)
+                .bind(severity)
+                .bind(micros(at(minute)))
+                .execute(&mut *db)
+                .await
+                .unwrap();
+        }
+        let (broken, total) = broken_rules(&mut db, 10).await.unwrap();
+        assert_eq!((broken.len(), total), (2, 2));
+        let worst = &broken[0];
+        assert_eq!((worst.rule.as_str(), worst.hosts, worst.deviations, worst.since), ("admins", 2, 3, at(7)));
+        assert_eq!(worst.one.1, "web-1");
+        assert_eq!(severities(&mut db).await.unwrap(), [("critical".into(), 3), ("low".into(), 1)]);
+    }
+
+    #[tokio::test]
+    async fn doubts_of_all_hosts_are_those_that_alarm_and_of_one_host_all_that_last() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        let id = host(&mut db, "web-1", 'a', "active", 100).await;
+        for (kind, resolved) in [("fork", None), ("gap", Some(9)), ("other-baseline", None)] {
+            sqlx::query("INSERT INTO chain_findings (host, kind, key, detail, found, resolved) VALUES ($1, $2, 'k', 'd', $3, $4)")
+                .bind(&id)
+                .bind(kind)
+                .bind(micros(at(1)))
+                .bind(resolved.map(|minute| micros(at(minute))))
+                .execute(&mut *db)
+                .await
+                .unwrap();
+        }
+        let kinds = |(doubts, _): (Vec<Doubt>, usize)| doubts.into_iter().map(|doubt| doubt.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(doubts(&mut db, None, 10).await.unwrap()), [Kind::Fork]);
+        assert_eq!(kinds(doubts(&mut db, Some(&id), 10).await.unwrap()), [Kind::OtherBaseline, Kind::Fork]);
+        assert_eq!(doubts_ever(&mut db, &id, 10).await.unwrap().1, 3);
+    }
+
+    #[tokio::test]
+    async fn a_record_carries_its_approvals() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        for name in ["rhea", "ava"] {
+            accounts::add(&mut db, name, &Default::default(), at(0)).await.unwrap();
+        }
+        let record = r#"{"id":"CHG-2027-0001","title":"t","class":"minor","requester":"rhea","reason":"r",
+            "scope":{"hosts":["web-*"],"items":[{"item":"packages/*"}]},"created":"2027-01-15T08:00:00Z",
+            "window":{"from":"2027-01-15T08:00:00Z","to":"2027-01-15T09:00:00Z"}}"#;
+        sqlx::query("INSERT INTO changes VALUES ('CHG-2027-0001', 2027, 1, 'rhea', 'minor', 1, 2, 0, $1)")
+            .bind(record)
+            .execute(&mut *db)
+            .await
+            .unwrap();
+        sqlx::query("INSERT INTO approvals VALUES ('CHG-2027-0001', 'ava', $1)")
+            .bind(micros(at(5)))
+            .execute(&mut *db)
+            .await
+            .unwrap();
+        let found = change(&mut db, "CHG-2027-0001").await.unwrap().unwrap();
+        assert_eq!(found.approvals, [Approval { by: Person("ava".into()), at: at(5) }]);
+        assert_eq!(change(&mut db, "CHG-2027-0002").await.unwrap(), None);
+        assert_eq!(change_ids(&mut db, 10, 0).await.unwrap(), (vec!["CHG-2027-0001".into()], 1));
+    }
+}

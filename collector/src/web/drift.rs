@@ -72,7 +72,7 @@ pub struct DriftOne {
     pub report: String,
     /// Whether change control asks for a record here.
     pub controlled: bool,
-    /// When and why it needed nobody any more.
+    /// Since when it needs nobody any more, and who or what closed it.
     pub closed: Option<(Moment, String)>,
     /// Every verdict, newest first.
     pub judgements: List<Judgement>,

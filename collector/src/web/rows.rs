@@ -112,7 +112,12 @@ impl DriftRow {
 
     /// Its page.
     pub fn href(&self) -> String {
-        format!("/drift/{}", self.id)
+        href(self.id)
+    }
+
+    /// `D-7`.
+    pub fn name(&self) -> String {
+        name(self.id)
     }
 
     /// `packages/openssl:amd64`, as scopes write it.
@@ -159,6 +164,16 @@ impl DriftRow {
             }
         })
     }
+}
+
+/// The id of a drift as people and programs write it: `D-7`.
+pub fn name(number: i64) -> String {
+    format!("D-{number}")
+}
+
+/// The page of the drift of that number.
+pub fn href(number: i64) -> String {
+    format!("/drift/{}", name(number))
 }
 
 /// Whether a record is there and only an approval is missing.

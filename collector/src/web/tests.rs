@@ -10,7 +10,7 @@ use crate::store::accounts::Role;
 use crate::store::sessions;
 
 /// Every page that asks for a session.
-const PAGES: [&str; 7] = ["/", "/drift", "/drift/1", "/hosts", "/hosts/x", "/changes", "/changes/CHG-2027-0001"];
+const PAGES: [&str; 7] = ["/", "/drift", "/drift/D-1", "/hosts", "/hosts/x", "/changes", "/changes/CHG-2027-0001"];
 
 /// A browser: keeps cookies, follows nothing.
 struct Browser {
@@ -208,7 +208,9 @@ async fn signing_out_ends_the_session_not_only_the_cookie() {
 async fn what_does_not_exist_is_a_page_that_says_so() {
     let running = Running::start().await;
     let mut browser = Browser::signed_in(&running, "ava").await;
-    for path in ["/hosts/none", "/hosts/%ff", "/drift/0", "/drift/x", "/drift/99999999999999999999", "/changes/none"] {
+    for path in
+        ["/hosts/none", "/hosts/%ff", "/drift/D-0", "/drift/1", "/drift/D-99999999999999999999", "/changes/none"]
+    {
         let answer = browser.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.body.contains("<h1>No such thing</h1>") && answer.body.contains("Signed in as"), "{path}");

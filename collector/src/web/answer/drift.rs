@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::drift::{Choice, DriftOne, DriftPage, Judgement};
 use super::super::frame::{Frame, List, Place, page};
 use super::super::moment::Moment;
-use super::super::rows::{DriftRow, sentence, tone, verdict_words};
+use super::super::rows::{DriftRow, tone, verdict_words};
 use super::super::session::Session;
 use super::{PAGE, answer, next_page, page_href, page_of, rows, shown};
 use crate::app::{App, now};
@@ -115,8 +115,21 @@ async fn make_list(app: &App, session: &Session, asked: &Asked) -> Result<Respon
 
 /// `GET /drift/{id}`
 pub async fn one(State(app): State<App>, session: Session, id: Result<Path<String>, PathRejection>) -> Response {
-    let made = make_one(&app, &session, id.ok().and_then(|Path(id)| id.parse().ok())).await;
+    let made = make_one(&app, &session, id.ok().and_then(|Path(id)| number(&id))).await;
     answer(Some(session.visitor), made)
+}
+
+/// The collector closes by a verdict; a person, by inspecting the host.
+fn closed_by(who: Option<&str>) -> String {
+    match who {
+        None | Some("collector") => "its verdict,".into(),
+        Some(person) => format!("{person}, who inspected the host,"),
+    }
+}
+
+/// The number in `D-7`.
+fn number(id: &str) -> Option<i64> {
+    id.strip_prefix("D-")?.parse().ok()
 }
 
 async fn make_one(app: &App, session: &Session, id: Option<i64>) -> Result<Response, Refusal> {
@@ -139,7 +152,7 @@ async fn make_one(app: &App, session: &Session, id: Option<i64>) -> Result<Respo
         frame: Frame::of(session.visitor.clone(), Place::Drift, now),
         report: drift.report.clone(),
         controlled: drift.controlled,
-        closed: drift.closed.map(|at| (Moment::new(at, now), sentence(&drift.closed_by.clone().unwrap_or_default()))),
+        closed: drift.closed.map(|at| (Moment::new(at, now), closed_by(drift.closed_by.as_deref()))),
         judgements: List::new(verdicts.into_iter().map(judged).collect(), total, None),
         row: DriftRow::new(shown(drift), now),
     };

@@ -13,7 +13,7 @@ use super::super::change_of;
 use super::super::frame::{Frame, List, Place, Tone, page};
 use super::super::hosts::{FindingRow, Findings, HostPage, HostRow, Hosts, Standing};
 use super::super::moment::Moment;
-use super::super::rows::{HostRef, sentence, tone, verdict_words};
+use super::super::rows::{HostRef, href, sentence, tone, verdict_words};
 use super::super::session::Session;
 use super::super::timeline::{Entry, newest_first};
 use super::overview::{chain_row, inspect_command};
@@ -198,7 +198,7 @@ fn of_drift(drift: pages::Drifted, now: DateTime<Utc>) -> (DateTime<Utc>, Entry)
         tone: tone(drift.verdict, drift.closed.is_none()),
         label: verdict_words(drift.verdict, drift.reason),
         title: format!("{}/{}", drift.probe, drift.subject),
-        href: Some(format!("/drift/{}", drift.seq)),
+        href: Some(href(drift.seq)),
         parts: change_of::parts(&drift.probe, drift.before.as_ref(), drift.after.as_ref()),
         detail: format!("{} Seen in report {}.", sentence(&drift.why), drift.sequence),
     };
