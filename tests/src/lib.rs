@@ -5,6 +5,7 @@
 //! and hosts are unique, so tests may run side by side.
 
 pub mod agent;
+pub mod browser;
 pub mod certificates;
 pub mod collector;
 pub mod debian;
