@@ -17,8 +17,8 @@ pub fn change_new(host: &str, probe: &str, subject: &str, between: Interval) -> 
     let item = format!("{probe}/{}", literal(subject));
     let window = window(between);
     Some(format!(
-        "plumbline-collector change new --class minor --host {} --item {} --from {} --to {} --title {} --reason {}",
-        quoted(&literal(host)),
+        "plumbline-collector change new --class minor {} --item {} --from {} --until {} --title {} --reason {}",
+        option("--host", &literal(host)),
         quoted(&item),
         instant(window.from),
         instant(window.to),
@@ -42,13 +42,20 @@ fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Escapes what a pattern would read as a glob.
+/// A value that begins with a dash would be read as an option of its own.
+fn option(name: &str, value: &str) -> String {
+    let joint = if value.starts_with('-') { "=" } else { " " };
+    format!("{name}{joint}{}", quoted(value))
+}
+
+/// Escapes what a pattern would read as a glob. After `=` the command line reads a value, and it knows no escape for
+/// that: `?` covers the character, and any other in its place.
 fn literal(text: &str) -> String {
     text.chars().fold(String::new(), |mut done, c| {
         if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
             done.push('\\');
         }
-        done.push(c);
+        done.push(if c == '=' { '?' } else { c });
         done
     })
 }
@@ -77,7 +84,7 @@ mod tests {
         assert_eq!(
             change_new("web-1", "packages", "openssl:amd64", interval(0, 300)).unwrap(),
             "plumbline-collector change new --class minor --host web-1 --item packages/openssl:amd64 \
-             --from 2027-01-15T08:00:00Z --to 2027-01-15T08:06:00Z --title 'packages/openssl:amd64 on web-1' \
+             --from 2027-01-15T08:00:00Z --until 2027-01-15T08:06:00Z --title 'packages/openssl:amd64 on web-1' \
              --reason 'TO BE WRITTEN'"
         );
     }
@@ -86,7 +93,7 @@ mod tests {
     fn a_hostile_name_stays_one_argument() {
         let command = change_new("a'; rm -rf ~ #", "packages", "$(id)`id`", interval(0, 1)).unwrap();
         assert!(command.contains(r"--host 'a'\''; rm -rf ~ #' --item 'packages/$(id)`id`' --from"), "{command}");
-        assert!(change_new("-x", "packages", "y", interval(0, 1)).unwrap().contains("--host '-x'"));
+        assert!(change_new("-x", "packages", "y", interval(0, 1)).unwrap().contains("--host='-x' "));
     }
 
     #[test]
@@ -94,6 +101,7 @@ mod tests {
         let pattern: ItemPattern = format!("packages/{}", literal("a*[b]{c}\\")).parse().unwrap();
         assert!(pattern.matches("packages", "a*[b]{c}\\"));
         assert!(!pattern.matches("packages", "axb"));
+        assert_eq!(literal("user=ALL"), "user?ALL", "a value would begin after `=`");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Standing {
             Self::Active => None,
             Self::Silent => Some(
                 "Nothing came for longer than it should, so what changes there is not seen. Look whether the machine is up, \
-                 then at `plumbline status` on it.",
+                 then at plumbline status on it.",
             ),
             Self::Pending => Some(
                 "It counts for nothing and alerts nobody until somebody has looked at it and made it active with the command \
