@@ -86,6 +86,10 @@ fn the_overview_says_at_once_what_nobody_approved_and_the_keyboard_is_enough() {
     assert_eq!(browser.ask("return document.querySelector('h1').innerText"), "2 changes nobody approved");
     let seen = "let row = document.querySelector('tbody tr').getBoundingClientRect(); return row.top < innerHeight";
     assert_eq!(browser.ask(seen), true, "the first of them is in sight without scrolling");
+    let unknown = "return [...document.querySelectorAll('.figures dt')].find(e => e.innerText === 'Not determined') \
+                   .nextElementSibling.innerText";
+    let unknown = browser.ask(unknown);
+    assert!(!unknown.as_str().unwrap().starts_with('0'), "probes that gave no answer are no pass: {unknown}");
     browser.press(TAB);
     let focused = "let e = document.activeElement; return [e.innerText, getComputedStyle(e).outlineStyle]";
     assert_eq!(browser.ask(focused), serde_json::json!(["Skip to the content", "solid"]));

@@ -392,6 +392,17 @@ pub async fn severities(db: &mut Conn) -> Result<Vec<(String, usize)>, Refusal> 
     rows.into_iter().map(|row| Ok((row.try_get("severity")?, size(row.try_get("deviations")?)))).collect()
 }
 
+/// How many findings of active hosts could not be determined.
+pub async fn unknowns(db: &mut Conn) -> Result<usize, Refusal> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS unknown FROM findings f JOIN hosts h ON h.id = f.host
+         WHERE f.status = 'unknown' AND h.state = 'active'",
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(size(row.try_get("unknown")?))
+}
+
 /// A host's findings of one status, worst first, each with since when it deviates, and how many there are.
 pub async fn findings(
     db: &mut Conn,

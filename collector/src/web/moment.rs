@@ -69,13 +69,25 @@ impl Between {
 
     /// The start: `Fri 20 Nov 2026, 18:02`.
     pub fn from_label(&self) -> String {
-        self.from.at.format("%a %-d %b %Y, %H:%M").to_string()
+        let form = if self.is_short() { "%a %-d %b %Y, %H:%M:%S" } else { "%a %-d %b %Y, %H:%M" };
+        self.from.at.format(form).to_string()
     }
 
     /// The end, without what the start has said: `18:04 UTC` where both are on one day.
     pub fn to_label(&self) -> String {
         let same_day = self.from.at.date_naive() == self.to.at.date_naive();
-        self.to.at.format(if same_day { "%H:%M UTC" } else { "%a %-d %b %Y, %H:%M UTC" }).to_string()
+        let form = match (same_day, self.is_short()) {
+            (true, false) => "%H:%M UTC",
+            (true, true) => "%H:%M:%S UTC",
+            (false, false) => "%a %-d %b %Y, %H:%M UTC",
+            (false, true) => "%a %-d %b %Y, %H:%M:%S UTC",
+        };
+        self.to.at.format(form).to_string()
+    }
+
+    /// So short that minutes would read as no time at all.
+    fn is_short(&self) -> bool {
+        (self.to.at - self.from.at).abs() < TimeDelta::minutes(2)
     }
 }
 
@@ -121,6 +133,8 @@ mod tests {
     fn an_interval_within_a_day_names_the_day_once() {
         let within = Between::new(Interval { from: at(0), to: at(300) }, at(400));
         assert_eq!((within.from_label(), within.to_label()), ("Fri 15 Jan 2027, 08:00".into(), "08:05 UTC".into()));
+        let short = Between::new(Interval { from: at(0), to: at(7) }, at(400));
+        assert_eq!((short.from_label(), short.to_label()), ("Fri 15 Jan 2027, 08:00:00".into(), "08:00:07 UTC".into()));
         let over = Between::new(Interval { from: at(0), to: at(86_400) }, at(86_400));
         assert_eq!(over.to_label(), "Sat 16 Jan 2027, 08:00 UTC");
     }

@@ -132,6 +132,8 @@ pub struct Overview {
     pub pending: List<Waiting>,
     /// Open deviations by severity, worst first.
     pub severities: Vec<(String, usize)>,
+    /// How many findings of active hosts could not be determined.
+    pub unknowns: usize,
     /// The rules broken, worst first.
     pub rules: List<RuleRow>,
 }
@@ -187,7 +189,7 @@ impl Overview {
     fn failing_words(&self) -> String {
         let each: Vec<String> =
             self.severities.iter().map(|(name, deviations)| format!("{deviations} {name}")).collect();
-        if each.is_empty() { "none open".into() } else { each.join(", ") }
+        if each.is_empty() { "none known".into() } else { each.join(", ") }
     }
 }
 
@@ -214,6 +216,7 @@ mod tests {
             silent: none(),
             pending: none(),
             severities: Vec::new(),
+            unknowns: 0,
             rules: none(),
         }
     }

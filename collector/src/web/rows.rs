@@ -9,6 +9,7 @@ use super::change_of::{self, Part};
 use super::command;
 use super::frame::Tone;
 use super::moment::Between;
+use super::text::disguises;
 
 /// A host, as far as a row names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,11 @@ impl HostRef {
     /// Its page.
     pub fn href(&self) -> String {
         format!("/hosts/{}", self.id)
+    }
+
+    /// Its name, or its id where the name cannot be read: scopes know both.
+    fn readable(&self) -> &str {
+        if self.name.chars().any(disguises) { &self.id } else { &self.name }
     }
 }
 
@@ -92,7 +98,7 @@ impl DriftRow {
     pub fn new(drift: Drifted, now: DateTime<Utc>) -> Self {
         let command = match &drift.change {
             Some(change) if waits_for_approval(drift.reason) => Some(command::change_approve(change)),
-            Some(_) | None => command::change_new(&drift.host.name, &drift.probe, &drift.subject, drift.between),
+            Some(_) | None => command::change_new(drift.host.readable(), &drift.probe, &drift.subject, drift.between),
         };
         Self {
             parts: change_of::parts(&drift.probe, drift.before.as_ref(), drift.after.as_ref()),
@@ -284,6 +290,13 @@ mod tests {
         let drift = Drifted { reason: Reason::NotApproved, change: Some("CHG-2027-0003".into()), ..drifted() };
         let row = DriftRow::new(drift, chrono::DateTime::UNIX_EPOCH);
         assert_eq!(row.command.as_deref(), Some("plumbline-collector change approve CHG-2027-0003"));
+    }
+
+    #[test]
+    fn a_host_whose_name_cannot_be_read_is_named_by_its_id() {
+        let host = HostRef { name: "web\u{202e}".into(), ..drifted().host };
+        let row = DriftRow::new(Drifted { host, ..drifted() }, chrono::DateTime::UNIX_EPOCH);
+        assert!(row.command.unwrap().contains(&format!("--host {} ", "a".repeat(32))));
     }
 
     #[test]

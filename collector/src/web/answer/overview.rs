@@ -59,6 +59,7 @@ async fn make(app: &App, session: &Session) -> Result<Response, Refusal> {
             Some("/hosts".into()),
         ),
         severities: pages::severities(&mut db).await?,
+        unknowns: pages::unknowns(&mut db).await?,
         rules: List::new(broken.into_iter().map(|rule| rule_row(app, rule, now)).collect(), broken_total, None),
     };
     Ok(page(StatusCode::OK, &template))
