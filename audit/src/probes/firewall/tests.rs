@@ -526,6 +526,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    // Without optimisation a case costs 50 ms: a quarter of the usual number keeps the suite quick.
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn no_ruleset_panics_and_no_facts_are_lost_on_the_way(
         statements in prop::collection::vec(prop::collection::vec(any_json(), 0..4), 0..6),
