@@ -408,9 +408,9 @@ fn name(token: Token, users: bool) -> Option<Member> {
         Token::All => Member::All,
         Token::Alias(name) => Member::Alias(name),
         Token::Netgroup(name) => Member::Netgroup(name),
-        Token::Group(name) if users => Member::Group(name),
+        Token::Group(name) if users => Member::Group(canonical(name)),
         Token::Network(address) if !users => Member::Network(address),
-        Token::Word(name) => Member::Name(name),
+        Token::Word(name) => Member::Name(canonical(name)),
         Token::Newline
         | Token::Comma
         | Token::Equals
@@ -435,16 +435,61 @@ fn name(token: Token, users: bool) -> Option<Member> {
     })
 }
 
+/// `#007` is `#7`: ids are compared as numbers.
+fn canonical(name: Vec<u8>) -> Vec<u8> {
+    let sign = if name.starts_with(b"%:#") { 3 } else { usize::from(name.starts_with(b"%")) + 1 };
+    match name.split_at_checked(sign) {
+        Some((before, digits)) if before.ends_with(b"#") && digits.iter().all(u8::is_ascii_digit) => {
+            let zeros = digits.iter().take_while(|digit| **digit == b'0').count().min(digits.len().saturating_sub(1));
+            [before, digits.get(zeros..).unwrap_or_default()].concat()
+        }
+        Some(_) | None => name,
+    }
+}
+
 fn check_option(option: &str, value: &[u8]) -> Result<(), &'static str> {
     let right = match option {
         "CWD" | "CHROOT" => value.starts_with(b"/") || value.starts_with(b"~") || value == b"*",
-        "TIMEOUT" => {
-            let sign = |byte: &u8| byte.is_ascii_digit() || b"dhmsDHMS".contains(byte);
-            value.first().is_some_and(u8::is_ascii_digit) && value.iter().all(sign)
-        }
-        // Generalized Time: at least year, month, day and hour (RFC 4517 §3.3.13).
-        "NOTBEFORE" | "NOTAFTER" => value.len() >= 10 && value.iter().take(10).all(u8::is_ascii_digit),
+        "TIMEOUT" => is_timeout(value),
+        "NOTBEFORE" | "NOTAFTER" => is_time(value),
         _ => true,
     };
     if right { Ok(()) } else { Err("an option has a value it cannot have") }
+}
+
+/// Numbers, each with its unit, from days to seconds: `7d8h30m10s`; the last may stand alone.
+fn is_timeout(value: &[u8]) -> bool {
+    let mut unit = 0;
+    let mut rest = value;
+    while !rest.is_empty() {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let Some((sign, after)) = rest.get(digits..).and_then(<[u8]>::split_first) else { return digits > 0 };
+        let place = b"dhms".iter().position(|known| *known == sign.to_ascii_lowercase());
+        let Some(place) = place.filter(|place| digits > 0 && *place >= unit) else { return false };
+        unit = place;
+        rest = after;
+    }
+    !value.is_empty()
+}
+
+/// The shape of a Generalized Time (RFC 4517 §3.3.13): year, month, day and hour, perhaps minute and second, a fraction, a
+/// zone. Sudo takes the thirteenth month for the next January, so the numbers may be any.
+fn is_time(value: &[u8]) -> bool {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (_, mut rest) = value.split_at(digits);
+    if !matches!(digits, 10 | 12 | 14) {
+        return false;
+    }
+    if let [b'.' | b',', fraction @ ..] = rest {
+        let places = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if places == 0 {
+            return false;
+        }
+        rest = fraction.get(places..).unwrap_or_default();
+    }
+    match rest {
+        [] | [b'Z'] => true,
+        [b'+' | b'-', zone @ ..] => matches!(zone.len(), 2 | 4) && zone.iter().all(u8::is_ascii_digit),
+        [..] => false,
+    }
 }

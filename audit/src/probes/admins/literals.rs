@@ -60,8 +60,8 @@ impl Lexer<'_> {
         let name = self.take(length);
         let path = unescape_path(name);
         self.mode = Mode::Start;
-        // A folder cannot have arguments.
-        if name.ends_with(b"/") {
+        // A folder cannot have arguments, nor can sudo's own `list`.
+        if name.ends_with(b"/") || name == b"list" {
             return Ok(Token::Command(path, None));
         }
         let mut arguments: Option<Vec<u8>> = None;
@@ -78,7 +78,11 @@ impl Lexer<'_> {
             }
             let length = run(rest, |byte| !b"#\\:, \t\r\n".contains(&byte));
             match rest {
-                [] | [b'#' | b':' | b',' | b'\r' | b'\n', ..] => break,
+                [b'\r', ..] => {
+                    self.at += 1;
+                    return Err(self.fault("a carriage return after a command, which not every sudo reads"));
+                }
+                [] | [b'#' | b':' | b',' | b'\n', ..] => break,
                 [b'=', ..] if length == 1 => break,
                 [b' ' | b'\t', ..] => {
                     self.at += 1;

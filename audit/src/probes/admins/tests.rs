@@ -296,7 +296,7 @@ fn a_second_root_and_a_shared_id_are_administrators() {
 #[test]
 fn who_can_run_as_root_is_decided_by_the_last_match() {
     let reaches = |runas: &str| !wrong(&with(&format!("otto ALL=({runas}) ALL\n")), "only: [root, '%sudo']").is_empty();
-    for yes in ["root", "ALL", "#0", "ava, root", "%dba", "ALL : ALL", ": docker", "!root, ALL", "+ng"] {
+    for yes in ["root", "ALL", "#0", "#000", "ava, root", "%dba", "ALL : ALL", ": docker", "!root, ALL", "+ng"] {
         assert!(reaches(yes), "{yes}");
     }
     for no in ["ava", "", ":", "ALL, !root", ": dba", "root, !root", "#1000"] {
