@@ -103,7 +103,7 @@ pub fn judge(case: &Case<'_>) -> Result<Outcome, Refusal> {
         }
     }
     if changed {
-        let trusted = seen.earliest == seen.latest;
+        let trusted = seen::is_believed(seen);
         // The host's own instant where it can be believed: then both sides judge at the same moment.
         let at = if trusted { case.report.host_time } else { case.report.received };
         let context = Context { now: at, facts: &facts, lifecycles: case.lifecycles };

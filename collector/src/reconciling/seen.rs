@@ -15,19 +15,29 @@ pub const TOLERANCE: Duration = Duration::seconds(60);
 /// Below this a measured error is the network's delay and the whole seconds agents send: correcting by it would make a good
 /// clock worse.
 const NOISE: Duration = Duration::seconds(2);
+const SECOND: Duration = Duration::seconds(1);
 
 /// When `report` was observed; `previous` is that of the report judged before, or else no earlier than `enrolled`.
 pub fn seen(report: &Stored, previous: Option<Seen>, enrolled: DateTime<Utc>) -> Seen {
-    let floor = previous.map_or(enrolled, |previous| previous.earliest);
-    let unknown = Seen { earliest: floor.min(report.received), latest: report.received };
-    let Some(at) = corrected(report) else { return unknown };
-    // Measured errors jitter by the network's delay; an observation still comes after the one before it.
-    let after = previous.map_or(enrolled, |previous| previous.latest);
-    match at {
-        at if at >= after => exactly(at.min(report.received)),
-        at if at + TOLERANCE >= after => exactly(after.min(report.received)),
-        _ => unknown,
-    }
+    let floor = previous.map_or(enrolled, |previous| previous.earliest).min(report.received);
+    // An observation comes after the one before it. Measured errors jitter by the network's delay; a clock that goes back
+    // further than that is not believed.
+    let Some(at) = corrected(report).filter(|at| *at + TOLERANCE >= floor) else {
+        return Seen { earliest: floor, latest: report.received };
+    };
+    let earliest = at.max(floor).min(report.received);
+    let latest = (at + resolution(report)).min(report.received).max(earliest);
+    Seen { earliest, latest }
+}
+
+/// Whether so narrow a span means that the host's clock was believed.
+pub fn is_believed(seen: Seen) -> bool {
+    seen.latest - seen.earliest <= SECOND
+}
+
+/// Agents state whole seconds, to be short: it happened some time in that second.
+fn resolution(report: &Stored) -> Duration {
+    if report.host_time.timestamp_subsec_nanos() == 0 { SECOND } else { Duration::zero() }
 }
 
 /// How far the host's clock was off when it sent, if it said what it showed.
@@ -48,10 +58,6 @@ fn corrected(report: &Stored) -> Option<DateTime<Utc>> {
         size if size <= TOLERANCE => report.host_time.checked_add_signed(error),
         _ => None,
     }
-}
-
-fn exactly(at: DateTime<Utc>) -> Seen {
-    Seen { earliest: at, latest: at }
 }
 
 #[cfg(test)]
@@ -78,6 +84,11 @@ mod tests {
         Some(Seen { earliest: at(8), latest: at(10) })
     }
 
+    /// Some time in the second that begins then.
+    fn in_second(at: DateTime<Utc>) -> Seen {
+        Seen { earliest: at, latest: at + SECOND }
+    }
+
     fn seconds(n: i64) -> Duration {
         Duration::seconds(n)
     }
@@ -85,13 +96,13 @@ mod tests {
     #[test]
     fn a_host_thirty_seconds_behind_is_corrected_even_if_its_report_waited_for_hours() {
         let late = report(at(20), Some(at(300) - seconds(30)), at(300));
-        assert_eq!(seen(&late, previous(), at(0)), exactly(at(20) + seconds(30)));
+        assert_eq!(seen(&late, previous(), at(0)), in_second(at(20) + seconds(30)));
     }
 
     #[test]
     fn an_error_as_small_as_the_measurements_own_is_no_error() {
         let good = report(at(20), Some(at(30) - seconds(1)), at(30));
-        assert_eq!(seen(&good, previous(), at(0)), exactly(at(20)));
+        assert_eq!(seen(&good, previous(), at(0)), in_second(at(20)));
     }
 
     #[test]
@@ -105,7 +116,7 @@ mod tests {
     #[test]
     fn without_the_senders_clock_only_a_fresh_report_is_believed() {
         let fresh = report(at(20), None, at(20) + seconds(5));
-        assert_eq!(seen(&fresh, previous(), at(0)), exactly(at(20)));
+        assert_eq!(seen(&fresh, previous(), at(0)), in_second(at(20)));
         let late = report(at(20), None, at(200));
         assert_eq!(seen(&late, previous(), at(0)), Seen { earliest: at(8), latest: at(200) });
     }
@@ -115,12 +126,14 @@ mod tests {
         let wild = report(at(-5_000_000), None, at(5));
         assert_eq!(seen(&wild, None, at(1)), Seen { earliest: at(1), latest: at(5) });
         let ahead = report(at(20), Some(at(19)), at(19) + seconds(30));
-        assert_eq!(seen(&ahead, previous(), at(0)), exactly(at(19) + seconds(30)));
+        assert_eq!(seen(&ahead, previous(), at(0)), Seen { earliest: ahead.received, latest: ahead.received });
     }
 
     #[test]
     fn jitter_of_the_measurement_does_not_turn_the_order_round() {
-        let jitter = report(at(10) - seconds(2), Some(at(11)), at(11));
-        assert_eq!(seen(&jitter, previous(), at(0)), exactly(at(10)));
+        let jitter = report(at(8) - seconds(3), Some(at(11)), at(11));
+        assert_eq!(seen(&jitter, previous(), at(0)), Seen { earliest: at(8), latest: at(8) });
+        let fine = report(at(10) + Duration::milliseconds(1), Some(at(11)), at(11));
+        assert!(is_believed(seen(&fine, previous(), at(0))));
     }
 }
