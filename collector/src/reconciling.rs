@@ -40,7 +40,9 @@ const LATE: TimeDelta = TimeDelta::seconds(10);
 pub async fn run(app: App) {
     let mut looked: Option<Instant> = None;
     loop {
+        let calls = app.judge.looking();
         complain(judge_waiting(&app).await);
+        app.judge.looked(calls);
         if looked.is_none_or(|looked| looked.elapsed() >= TICK) {
             complain(pass_time(&app, now()).await);
             looked = Some(Instant::now());

@@ -1,5 +1,7 @@
 //! Drift and its verdicts: extract, call, reply.
 
+use std::time::Duration;
+
 use audit::reconcile::Verdict;
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +14,9 @@ use crate::error::Refusal;
 use crate::store::accounts::Role;
 use crate::store::drifts::{self, Entry, Filter, Given};
 use crate::store::hosts;
+
+/// How long a list waits for reports that have come to be judged: whoever shipped and then asks sees what was shipped.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Which drift.
 #[derive(Debug, Deserialize)]
@@ -33,6 +38,7 @@ pub async fn list(
 ) -> Result<Json<Page<Entry>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let limit = limit(asked.limit)?;
+    app.judge.settled(CATCH_UP).await;
     let mut db = app.store.read().await?;
     let host = match &asked.host {
         Some(name) => Some(hosts::named_by_person(&mut db, name).await?.id),
