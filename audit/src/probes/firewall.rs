@@ -60,6 +60,8 @@
 
 mod describe;
 mod expect;
+mod flow;
+mod follow;
 mod judge;
 mod matching;
 mod observe;
@@ -68,6 +70,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod text;
+mod verdict;
 mod walk;
 
 use serde::{Deserialize, Serialize};

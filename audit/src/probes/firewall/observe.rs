@@ -8,10 +8,11 @@ use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host, Question, gap::optional};
 
 use super::expect::Hook;
+use super::flow::Flow;
 use super::judge::default_subject;
 use super::ruleset::{Chain, Rule, Ruleset, is_timed};
 use super::space::{Family, Region};
-use super::walk::{self, Flow};
+use super::walk;
 use super::{Item, Opening, State, describe, short, text};
 
 type Seen = Facts<Item, State>;
