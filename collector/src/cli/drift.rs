@@ -87,6 +87,9 @@ fn explain(explained: &Explained) -> std::io::Result<()> {
     if let (Some(closed), Some(by)) = (entry.closed, &entry.closed_by) {
         printer::line(&format!("closed {} by {by}", printer::instant(closed)))?;
     }
+    if explained.earlier > 0 {
+        printer::line(&format!("  {} earlier verdicts are left out", explained.earlier))?;
+    }
     for given in &explained.verdicts {
         let judged = &given.judged;
         printer::line(&format!("  {} {}: {}", printer::instant(given.at), judged.verdict.name(), judged.why))?;

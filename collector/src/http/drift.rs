@@ -50,14 +50,20 @@ pub async fn list(
     Ok(Json(Page::of(rows, limit, |entry| entry.id.clone())))
 }
 
-/// A drift with every verdict it had.
+/// The most verdicts told of one drift.
+const MAX_VERDICTS: i64 = 1000;
+
+/// A drift with the verdicts it had.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Explained {
     /// The drift.
     #[serde(flatten)]
     pub entry: Entry,
-    /// Every verdict it had, first to last.
+    /// The verdicts it had, first to last.
     pub verdicts: Vec<Given>,
+    /// How many earlier ones are left out.
+    #[serde(default)]
+    pub earlier: usize,
 }
 
 /// `GET /api/v1/drift/{id}`
@@ -70,5 +76,8 @@ pub async fn explain(
     let seq = drifts::number(&id)?;
     let mut db = app.store.read().await?;
     let entry = drifts::find(&mut db, seq).await?.ok_or_else(|| Refusal::NotFound(format!("drift {id}")))?;
-    Ok(Json(Explained { entry, verdicts: drifts::verdicts(&mut db, seq).await? }))
+    let (mut verdicts, total) = drifts::verdicts(&mut db, seq, MAX_VERDICTS).await?;
+    verdicts.reverse();
+    let earlier = total.saturating_sub(verdicts.len());
+    Ok(Json(Explained { entry, verdicts, earlier }))
 }

@@ -4,7 +4,7 @@ use audit::change::{Approval, ChangeRecord, Person};
 use chrono::{DateTime, Datelike as _, Utc};
 use sqlx::Row as _;
 
-use super::{Conn, Row, dialect, instant, micros};
+use super::{Conn, Row, dialect, instant, micros, pages};
 use crate::error::Refusal;
 
 /// Makes a record under the year's next number, without gaps; with its id.
@@ -83,6 +83,19 @@ pub async fn list(db: &mut Conn, before: Option<(i64, i64)>, limit: i64) -> Resu
     .fetch_all(&mut *db)
     .await?;
     records(db, rows).await
+}
+
+/// A page of records, newest first, and how many there are.
+pub async fn page(db: &mut Conn, limit: i64, offset: i64) -> Result<(Vec<ChangeRecord>, usize), Refusal> {
+    let rows = sqlx::query(
+        "SELECT *, COUNT(*) OVER () AS total FROM changes ORDER BY year DESC, number DESC LIMIT $1 OFFSET $2",
+    )
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(&mut *db)
+    .await?;
+    let total = pages::total(&rows)?;
+    Ok((records(db, rows).await?, total))
 }
 
 /// All records: what a drift is reconciled with.
@@ -181,7 +194,11 @@ mod tests {
         ] {
             assert!(sqlx::query(sql).execute(&mut *db).await.is_err(), "{sql}");
         }
-        assert_eq!(find(&mut db, &first.id).await.unwrap().unwrap().approved_at(), Some(at(1)));
+        let found = find(&mut db, &first.id).await.unwrap().unwrap();
+        assert_eq!(found.approvals, [Approval { by: Person("ava".into()), at: at(1) }]);
+        assert_eq!(find(&mut db, "CHG-2027-0003").await.unwrap(), None);
+        let (newest, total) = page(&mut db, 1, 0).await.unwrap();
+        assert_eq!((newest[0].id.as_str(), newest.len(), total), ("CHG-2027-0002", 1, 2));
         assert_eq!(list(&mut db, Some((2027, 2)), 9).await.unwrap().len(), 1);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 
 use super::tokens::Environment;
-use super::{Conn, Row, digest, hosts, instant, maybe_instant, micros, named, parsed};
+use super::{Conn, Row, digest, hosts, instant, maybe_instant, micros, named, pages, parsed};
 use crate::error::Refusal;
 
 /// One drift with its verdict, and what a reader needs of its host.
@@ -248,10 +248,15 @@ pub struct Given {
     pub judged: Judged,
 }
 
-/// Every verdict a drift had, first to last.
-pub async fn verdicts(db: &mut Conn, seq: i64) -> Result<Vec<Given>, Refusal> {
-    let rows = sqlx::query("SELECT * FROM verdicts WHERE drift = $1 ORDER BY seq").bind(seq).fetch_all(db).await?;
-    rows.into_iter().map(|row| Ok(Given { at: instant(row.try_get("at")?)?, judged: judged(&row)? })).collect()
+/// The verdicts a drift had, newest first, and how many there are.
+pub async fn verdicts(db: &mut Conn, seq: i64, limit: i64) -> Result<(Vec<Given>, usize), Refusal> {
+    let rows =
+        sqlx::query("SELECT *, COUNT(*) OVER () AS total FROM verdicts WHERE drift = $1 ORDER BY seq DESC LIMIT $2")
+            .bind(seq)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    pages::with_total(rows, |row| Ok(Given { at: instant(row.try_get("at")?)?, judged: judged(&row)? }))
 }
 
 /// How much drift is open on each host, by verdict.
@@ -274,7 +279,8 @@ fn judged(row: &Row) -> Result<Judged, Refusal> {
     })
 }
 
-fn entry(row: Row) -> Result<Entry, Refusal> {
+/// A drift out of its row, with `host_name` and `environment` of its host.
+pub(super) fn entry(row: Row) -> Result<Entry, Refusal> {
     let value = |column: &str| -> Result<Option<Value>, Refusal> {
         let text: Option<String> = row.try_get(column)?;
         Ok(text.as_deref().map(serde_json::from_str).transpose()?)

@@ -53,20 +53,24 @@ fn rows((drifts, total): (Vec<pages::Drifted>, usize), href: Option<String>) -> 
     List::new(drifts.into_iter().map(|drift| DriftRow::new(shown(drift), now)).collect(), total, href)
 }
 
-fn shown(drift: pages::Drifted) -> Drifted {
+fn shown(pages::Drifted { seq, entry, .. }: pages::Drifted) -> Drifted {
     Drifted {
-        id: drift.seq,
-        host: HostRef { id: drift.host, name: drift.host_name, environment: drift.environment.name().to_owned() },
-        probe: drift.probe,
-        subject: drift.subject,
-        before: drift.before,
-        after: drift.after,
-        between: drift.between,
-        verdict: drift.verdict,
-        reason: drift.reason,
-        why: drift.why,
-        change: drift.change,
-        open: drift.closed.is_none(),
+        id: seq,
+        between: entry.interval(),
+        open: entry.closed.is_none(),
+        host: HostRef {
+            id: entry.host.to_string(),
+            name: entry.host_name,
+            environment: entry.environment.name().to_owned(),
+        },
+        probe: entry.probe,
+        subject: entry.subject,
+        before: entry.before,
+        after: entry.after,
+        verdict: entry.verdict,
+        reason: entry.reason,
+        why: entry.why,
+        change: entry.change,
     }
 }
 

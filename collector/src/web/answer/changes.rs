@@ -12,6 +12,7 @@ use super::hosts::Asked;
 use super::{PAGE, answer, next_page, page_href, page_of, rows};
 use crate::app::{App, now};
 use crate::error::Refusal;
+use crate::store::changes;
 use crate::store::pages::{self, Filter};
 
 /// `GET /changes`
@@ -24,13 +25,8 @@ async fn make_list(app: &App, session: &Session, asked: &str) -> Result<Response
     let now = now();
     let (number, offset) = page_of(asked);
     let mut db = app.store.read().await?;
-    let (ids, total) = pages::change_ids(&mut db, PAGE, offset).await?;
-    let mut rows = Vec::new();
-    for id in ids {
-        if let Some(record) = pages::change(&mut db, &id).await? {
-            rows.push(ChangeRow::new(&record, now));
-        }
-    }
+    let (records, total) = changes::page(&mut db, PAGE, offset).await?;
+    let rows = records.iter().map(|record| ChangeRow::new(record, now)).collect();
     let template = Changes {
         frame: Frame::of(session.visitor.clone(), Place::Changes, now),
         changes: List::new(rows, total, None),
@@ -48,7 +44,7 @@ pub async fn one(State(app): State<App>, session: Session, id: Result<Path<Strin
 async fn make_one(app: &App, session: &Session, id: &str) -> Result<Response, Refusal> {
     let now = now();
     let mut db = app.store.read().await?;
-    let Some(record) = pages::change(&mut db, id).await? else {
+    let Some(record) = changes::find(&mut db, id).await? else {
         return Err(Refusal::NotFound("change record of this id".into()));
     };
     let decided = Filter { change: Some(id), ..Filter::default() };

@@ -16,6 +16,7 @@ use super::super::session::Session;
 use super::{PAGE, answer, next_page, page_href, page_of, rows, shown};
 use crate::app::{App, now};
 use crate::error::Refusal;
+use crate::store::drifts::{self, Given};
 use crate::store::pages::{self, Filter};
 
 /// How many verdicts of one drift are shown.
@@ -140,9 +141,9 @@ async fn make_one(app: &App, session: &Session, id: Option<i64>) -> Result<Respo
         None => None,
     };
     let Some(drift) = found else { return Err(Refusal::NotFound("drift of this number".into())) };
-    let (verdicts, total) = pages::verdicts(&mut db, drift.seq, VERDICTS).await?;
-    let judged = |judged: pages::Judged| Judgement {
-        at: Moment::new(judged.at, now),
+    let (verdicts, total) = drifts::verdicts(&mut db, drift.seq, VERDICTS).await?;
+    let judged = |Given { at, judged }: Given| Judgement {
+        at: Moment::new(at, now),
         tone: tone(judged.verdict, judged.reason.is_open()),
         words: verdict_words(judged.verdict, judged.reason),
         why: judged.why,
@@ -150,9 +151,9 @@ async fn make_one(app: &App, session: &Session, id: Option<i64>) -> Result<Respo
     };
     let template = DriftOne {
         frame: Frame::of(session.visitor.clone(), Place::Drift, now),
-        report: drift.report.clone(),
-        controlled: drift.controlled,
-        closed: drift.closed.map(|at| (Moment::new(at, now), closed_by(drift.closed_by.as_deref()))),
+        report: drift.entry.report.to_string(),
+        controlled: drift.entry.controlled,
+        closed: drift.entry.closed.map(|at| (Moment::new(at, now), closed_by(drift.entry.closed_by.as_deref()))),
         judgements: List::new(verdicts.into_iter().map(judged).collect(), total, None),
         row: DriftRow::new(shown(drift), now),
     };

@@ -191,16 +191,19 @@ fn entry(
     (at, Entry { at: moment, tone, label: label.to_owned(), title, href: None, parts: Vec::new(), detail })
 }
 
-fn of_drift(drift: pages::Drifted, now: DateTime<Utc>) -> (DateTime<Utc>, Entry) {
-    let at = drift.between.to;
+fn of_drift(
+    pages::Drifted { seq, entry: drift, sequence }: pages::Drifted,
+    now: DateTime<Utc>,
+) -> (DateTime<Utc>, Entry) {
+    let at = drift.interval().to;
     let entry = Entry {
         at: Moment::new(at, now),
         tone: tone(drift.verdict, drift.closed.is_none()),
         label: verdict_words(drift.verdict, drift.reason),
         title: format!("{}/{}", drift.probe, drift.subject),
-        href: Some(href(drift.seq)),
+        href: Some(href(seq)),
         parts: change_of::parts(&drift.probe, drift.before.as_ref(), drift.after.as_ref()),
-        detail: format!("{} Seen in report {}.", sentence(&drift.why), drift.sequence),
+        detail: format!("{} Seen in report {sequence}.", sentence(&drift.why)),
     };
     (at, entry)
 }
