@@ -11,7 +11,7 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{baselines, human, printer};
+use super::{baselines, human, printer, safe_text};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::live::Live;
@@ -87,7 +87,7 @@ impl Check {
                     summary: Summary::of(&findings),
                     findings: &findings,
                 };
-                printer::print_data(&(serde_json::to_string_pretty(&shown)? + "\n"))?;
+                printer::print_data(&(safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n"))?;
             }
         }
         Ok(exit_code(&findings, self.fail_on.severity()))

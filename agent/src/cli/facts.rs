@@ -13,7 +13,7 @@ use audit::probes;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{known_probes, printer};
+use super::{known_probes, printer, safe_text};
 use crate::live::Live;
 
 /// Show what the probes see on this host.
@@ -45,7 +45,7 @@ impl Facts {
         let host = Live::open(self.root.as_deref())?;
         let shown = show(&observe(&host, &wanted), &wanted)?;
         let text = match self.format {
-            Format::Json => serde_json::to_string_pretty(&shown)? + "\n",
+            Format::Json => safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n",
             Format::Yaml => serde_yaml::to_string(&shown)?,
         };
         printer::print_data(&text)?;

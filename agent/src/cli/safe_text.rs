@@ -11,6 +11,20 @@ pub(crate) fn lines(text: &str) -> String {
     escape(text, true)
 }
 
+/// JSON with the same characters in JSON's own escapes: it says the same to a program, and is safe to look at. They can
+/// only stand inside its strings.
+pub(crate) fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || !is_hostile(c) {
+            safe.push(c);
+        } else {
+            safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    safe
+}
+
 fn escape(text: &str, keep_lines: bool) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -49,5 +63,13 @@ mod tests {
         }
         assert_eq!(line("naïve 日本 ✓"), "naïve 日本 ✓");
         assert_eq!(lines("a\nb\x07"), "a\nb\\u{7}");
+    }
+
+    #[test]
+    fn json_says_the_same_in_escapes_of_its_own() {
+        let value = serde_json::json!({"a\u{202e}b": "\u{9b}31m \u{e0041} \u{7f} \u{1b} naïve"});
+        let safe = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!safe.chars().any(|c| c != '\n' && is_hostile(c)), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 }
