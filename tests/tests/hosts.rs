@@ -132,8 +132,8 @@ fn real_hosts_enrol_drift_and_are_flagged() {
 
     // A loaded firewall rule nobody approved: no file changes.
     older.shell(
-        "nft add table inet hole && nft 'add chain inet hole in { type filter hook input priority 0; policy accept; }' \
-         && nft add rule inet hole in tcp dport 4444 accept",
+        "nft add table inet hole && nft 'add chain inet hole entry { type filter hook input priority 0; policy accept; }' \
+         && nft add rule inet hole entry tcp dport 4444 accept",
     );
     site.alerted(&["bullseye", "4444"]);
 
@@ -156,7 +156,7 @@ fn the_sandbox_of_collect_hides_nothing() {
     let switch = Switch::new();
     for suite in suites() {
         let host = RealHost::boot(&switch, &root::debian(suite), suite, &[(static_agent(), "/usr/bin/plumbline")]);
-        host.shell("nft add table inet seen && nft 'add chain inet seen in { type filter hook input priority 0; }'");
+        host.shell("nft add table inet seen && nft 'add chain inet seen entry { type filter hook input priority 0; }'");
         host.write("/usr/lib/sysusers.d/plumbline.conf", &packaged("plumbline.sysusers"));
         host.shell("systemd-sysusers; mkdir -p /var/lib/plumbline");
         let confined: String = String::from_utf8(packaged("plumbline-collect.service"))
