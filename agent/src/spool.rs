@@ -8,7 +8,8 @@
 //!
 //! Over its limit the spool drops *unchanged* reports (those whose manifest is that of the report before), oldest first,
 //! and those that stand right before a transition last, because they say since when. Transitions are never dropped; while
-//! transitions alone fill it, unchanged reports are no longer made. The next report states what was dropped.
+//! transitions alone fill it, unchanged reports are no longer made. The next report states what was dropped, and what the
+//! dropped ones had stated.
 
 mod head;
 mod pack;
@@ -176,7 +177,13 @@ impl Spool {
         }
         if !going.is_empty() {
             // Said before it is done: a report that is stated dropped and yet arrives does no harm, the reverse is a gap.
-            let head = self.head.dropping(&going);
+            let mut head = self.head.dropping(&going);
+            for sequence in &going {
+                // What a report going now says was dropped would go with it.
+                if let Some(said) = self.spooled(*sequence)?.and_then(|report| report.dropped) {
+                    head = head.saying(&said);
+                }
+            }
             head.save(&self.state)?;
             self.head = head;
             for sequence in &going {

@@ -16,7 +16,7 @@ use crate::error::Refusal;
 use crate::store::chain::{self, Kind};
 use crate::store::hosts::{self, Newcomer, State};
 use crate::store::reports::{self, Arrival};
-use crate::store::{Conn, Store, audit_log, facts, tokens};
+use crate::store::{Conn, Store, audit_log, dropped, facts, tokens};
 use link::{Link, Neighbours};
 
 /// The most probes one manifest may name, and the longest name of one.
@@ -128,7 +128,32 @@ async fn accept(
     reports::add(db, report, envelope, Arrival { received: now, sent, forked: link.forked }).await?;
     hosts::heard(db, &stated.host, stated.sequence, now).await?;
     note(db, &stated.host, &link, now).await?;
+    account(db, stated, &link, now).await?;
     Ok(now)
+}
+
+/// Notes the number that lacks before a report, unless the host says it was dropped; and closes the gaps it explains
+/// now, by what it states or by being one of those that were not dropped.
+async fn account(db: &mut Conn, report: &Report, link: &Link, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let (host, sequence) = (&report.host, report.sequence);
+    let mut from = sequence.saturating_sub(1).max(1);
+    if let Some(said) = link::dropped(report).filter(|_| !link.forked) {
+        from = from.min(said.from);
+        dropped::add(db, host, sequence, said).await?;
+        let detail = format!("the host dropped {} unchanged reports, numbers {} to {}", said.count, said.from, said.to);
+        chain::note(db, host, Kind::Dropped, &sequence.to_string(), &detail, now).await?;
+    }
+    let ranges = dropped::accounted(db, host, from, sequence).await?;
+    for (first, last) in &ranges {
+        chain::close_gaps(db, host, first.saturating_add(1), last.saturating_add(1), now).await?;
+    }
+    if let Some(lacking) = link.lacks
+        && !ranges.iter().any(|(first, last)| (first..=last).contains(&&lacking))
+    {
+        let detail = format!("report {lacking} never came, and the host does not say it was dropped");
+        chain::note(db, host, Kind::Gap, &sequence.to_string(), &detail, now).await?;
+    }
+    Ok(())
 }
 
 async fn note(db: &mut Conn, host: &HostId, link: &Link, now: DateTime<Utc>) -> Result<(), Refusal> {

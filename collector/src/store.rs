@@ -10,6 +10,7 @@ pub mod chain;
 pub mod changes;
 pub mod dialect;
 pub mod drifts;
+pub mod dropped;
 pub mod facts;
 pub mod findings;
 pub mod hosts;

@@ -65,14 +65,22 @@ impl Head {
 
     /// The head once the reports `going` are dropped.
     pub(super) fn dropping(&self, going: &[u64]) -> Self {
-        let mut head = self.clone();
-        for sequence in going {
-            let said = head.dropped.get_or_insert(Dropped { from: *sequence, to: *sequence, count: 0 });
-            said.from = said.from.min(*sequence);
-            said.to = said.to.max(*sequence);
-            said.count += 1;
-        }
-        head
+        going
+            .iter()
+            .fold(self.clone(), |head, sequence| head.saying(&Dropped { from: *sequence, to: *sequence, count: 1 }))
+    }
+
+    /// The head whose next report says this was dropped, besides what it says already.
+    pub(super) fn saying(mut self, dropped: &Dropped) -> Self {
+        self.dropped = Some(match self.dropped {
+            None => dropped.clone(),
+            Some(said) => Dropped {
+                from: said.from.min(dropped.from),
+                to: said.to.max(dropped.to),
+                count: said.count.saturating_add(dropped.count),
+            },
+        });
+        self
     }
 
     /// Whether report `sequence` has the manifest of the one before it.

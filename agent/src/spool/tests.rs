@@ -269,6 +269,24 @@ fn over_its_limit_the_spool_drops_unchanged_reports_and_says_so_and_never_a_tran
 }
 
 #[test]
+fn what_a_dropped_report_said_was_dropped_is_said_again() {
+    let bench = Bench::new();
+    let mut spool = bench.open();
+    for facts in [1, 1, 1] {
+        add(&mut spool, facts);
+    }
+    spool.shrink(0).unwrap();
+    assert_eq!(bench.numbers(), [1, 3]);
+    add(&mut spool, 1);
+    add(&mut spool, 1);
+    // Report 4, which says that 2 was dropped, goes too.
+    spool.shrink(0).unwrap();
+    assert_eq!(bench.numbers(), [1, 5]);
+    let said = spool.head().dropped.as_ref().map(|dropped| (dropped.from, dropped.to, dropped.count));
+    assert_eq!(said, Some((2, 4, 3)));
+}
+
+#[test]
 fn two_collects_never_hold_one_spool() {
     let bench = Bench::new();
     let spool = bench.open();

@@ -131,6 +131,16 @@ CREATE TABLE chain_findings (
     UNIQUE (host, kind, key)
 );
 
+-- Reports a host's spool dropped, as its later reports state: from which number to which, and how many of them.
+CREATE TABLE dropped (
+    host      TEXT NOT NULL REFERENCES hosts (id),
+    stated_by BIGINT NOT NULL,
+    first     BIGINT NOT NULL CHECK (first > 0),
+    last      BIGINT NOT NULL CHECK (last >= first AND last < stated_by),
+    count     BIGINT NOT NULL CHECK (count > 0),
+    PRIMARY KEY (host, stated_by)
+);
+
 -- Judgement ---------------------------------------------------------------------------------------------------------
 -- What is known of each probe's items on each host: audit::drift::Known, its instant apart because it moves alone.
 CREATE TABLE known (

@@ -9,7 +9,7 @@ use audit::baseline::Baseline;
 use audit::digest::Digest;
 use audit::facts::Observed;
 use audit::lifecycle::Lifecycles;
-use audit::report::{Enrolment, HostId, Manifest, ProbeFacts, Receipt, Report};
+use audit::report::{Dropped, Enrolment, HostId, Manifest, ProbeFacts, Receipt, Report};
 use audit::seal::{Sealed, seal, verify};
 use audit::shipped;
 use chrono::{DateTime, Utc};
@@ -206,10 +206,15 @@ pub(crate) struct TestHost {
 impl TestHost {
     /// Its next report.
     pub(crate) fn report(&mut self, manifest: Digest) -> Sealed<Report> {
+        self.stating(manifest, None)
+    }
+
+    /// Its next report, which says what was dropped before it.
+    pub(crate) fn stating(&mut self, manifest: Digest, dropped: Option<Dropped>) -> Sealed<Report> {
         self.sequence += 1;
         let time = self.time.unwrap_or_else(Utc::now);
         let (host, sequence, previous) = (self.id.clone(), self.sequence, self.previous);
-        let report = Report { host, sequence, previous, time, manifest, dropped: None };
+        let report = Report { host, sequence, previous, time, manifest, dropped };
         let sealed = seal(report, &self.key).unwrap();
         self.previous = Some(sealed.verified.id());
         sealed

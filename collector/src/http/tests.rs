@@ -7,6 +7,7 @@ use crate::store::hosts::{self, State};
 use crate::store::reports;
 use audit::api::{ENROL, MAX_FACTS_SENT, REPORTS};
 use audit::digest::Digest;
+use audit::report::Dropped;
 use audit::seal::MAX_ENVELOPE;
 use ed25519_dalek::SigningKey;
 use serde_json::json;
@@ -129,6 +130,49 @@ async fn two_reports_of_one_number_quarantine_the_host_and_both_are_kept() {
     assert_eq!(both.iter().map(|report| report.forked).collect::<Vec<_>>(), [false, true]);
     assert_eq!(hosts::find(&mut db, host.id.as_str()).await.unwrap().unwrap().state, State::Quarantined);
     assert_eq!(chain::of_host(&mut db, &host.id, 10).await.unwrap()[0].kind, Kind::Fork);
+}
+
+/// Sends reports 1 to 9 but those dropped, in the order given, where 8 states `said`; the gaps open at the end, by the
+/// number of the report behind them, and whether a drop was told.
+async fn gaps(order: &[u64], said: (u64, u64, u64)) -> (Vec<String>, bool) {
+    let collector = Running::start().await;
+    let mut host = collector.host("web-1", 1).await;
+    let (from, to, count) = said;
+    let all: Vec<_> = (1..=9)
+        .map(|number| host.stating(Digest::of(b"m"), (number == 8).then_some(Dropped { from, to, count })).bytes)
+        .collect();
+    for number in order {
+        collector.send(&host, all[usize::try_from(*number).unwrap() - 1].clone()).await.unwrap();
+    }
+    let mut db = collector.app.store.read().await.unwrap();
+    let found = chain::of_host(&mut db, &host.id, 100).await.unwrap();
+    let told = found.iter().any(|finding| finding.kind == Kind::Dropped);
+    let open = found.into_iter().filter(|finding| finding.kind != Kind::Dropped && finding.resolved.is_none());
+    (open.map(|finding| finding.detail).collect(), told)
+}
+
+#[tokio::test]
+async fn scattered_numbers_a_later_report_says_were_dropped_are_no_gap_in_any_order_of_arrival() {
+    // 2, 3 and 5 were dropped.
+    for order in [[1, 4, 6, 7, 8, 9], [9, 8, 7, 6, 4, 1], [8, 6, 1, 9, 4, 7], [4, 8, 1, 7, 9, 6]] {
+        assert_eq!(gaps(&order, (2, 5, 3)).await, (vec![], true), "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_said_was_dropped_stays_a_gap() {
+    let never = |number: u64| format!("report {number} never came, and the host does not say it was dropped");
+    // Counted too few: one of 2, 3, 5 was taken away on its way.
+    for order in [[1, 4, 6, 7, 8, 9], [9, 8, 7, 6, 4, 1]] {
+        let (mut open, told) = gaps(&order, (2, 5, 2)).await;
+        open.sort();
+        assert_eq!((open, told), (vec![never(3), never(5)], true), "{order:?}");
+    }
+    // Outside the range.
+    assert_eq!(gaps(&[1, 4, 6, 7, 8, 9], (2, 3, 2)).await, (vec![never(5)], true));
+    assert_eq!(gaps(&[9, 8, 7, 6, 4, 1], (2, 3, 2)).await, (vec![never(5)], true));
+    // No such range can be.
+    assert_eq!(gaps(&[1, 2, 3, 4, 5, 6, 8, 9], (7, 8, 2)).await, (vec![never(7)], false));
 }
 
 /// Every route of people, with what it asks: `{…}` stands for a thing there is not.

@@ -1,9 +1,11 @@
 //! Where a report stands in its host's chain: a pure decision over the reports that are next to it.
 //!
 //! Order of arrival does not matter: whichever of two neighbours comes second, the link between them is checked then.
+//! Whether a missing number was dropped is not decided here, for any later report may say so: see
+//! [`crate::store::dropped`].
 
 use audit::digest::Digest;
-use audit::report::Report;
+use audit::report::{Dropped, Report};
 
 use crate::store::chain::Kind;
 use crate::store::reports::Stored;
@@ -26,6 +28,8 @@ pub struct Link {
     pub forked: bool,
     /// What to note.
     pub findings: Vec<Noted>,
+    /// The number before it, where no report bears it: a gap, unless the host says that one was dropped.
+    pub lacks: Option<u64>,
     /// The numbers of gaps it closes.
     pub closes: Option<u64>,
 }
@@ -68,21 +72,7 @@ pub fn link(id: Digest, report: &Report, near: &Neighbours) -> Link {
                 sequence,
                 format!("report {sequence} names another report {} than the one it stated", sequence - 1),
             ),
-            None => match &report.dropped {
-                Some(dropped) if dropped.to == sequence - 1 && dropped.from <= dropped.to => note(
-                    Kind::Dropped,
-                    sequence,
-                    format!(
-                        "the host dropped {} unchanged reports, numbers {} to {}",
-                        dropped.count, dropped.from, dropped.to
-                    ),
-                ),
-                Some(_) | None => note(
-                    Kind::Gap,
-                    sequence,
-                    format!("report {} never came, and the host does not say it was dropped", sequence - 1),
-                ),
-            },
+            None => link.lacks = Some(sequence - 1),
         },
     }
     if let Some(child) = near.children.iter().find(|child| !child.forked) {
@@ -99,10 +89,17 @@ pub fn link(id: Digest, report: &Report, near: &Neighbours) -> Link {
     link
 }
 
+/// What a report says was dropped before it, if that can be: numbers below its own, in order, and some of them.
+pub fn dropped(report: &Report) -> Option<&Dropped> {
+    let sound =
+        |said: &&Dropped| said.from >= 1 && said.from <= said.to && said.to < report.sequence && said.count >= 1;
+    report.dropped.as_ref().filter(sound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use audit::report::{Dropped, HostId};
+    use audit::report::HostId;
     use chrono::{DateTime, Utc};
 
     fn host() -> HostId {
@@ -174,13 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_number_is_a_gap_unless_it_is_said_to_be_dropped() {
+    fn a_missing_number_is_lacking_and_a_host_can_only_have_dropped_what_it_made_before() {
         let mut late = report(9, Some("eight"));
-        assert_eq!(kinds(&link(digest("nine"), &late, &Neighbours::default())), [Kind::Gap]);
-        late.dropped = Some(Dropped { from: 5, to: 8, count: 4 });
-        assert_eq!(kinds(&link(digest("nine"), &late, &Neighbours::default())), [Kind::Dropped]);
-        late.dropped = Some(Dropped { from: 5, to: 7, count: 3 });
-        assert_eq!(kinds(&link(digest("nine"), &late, &Neighbours::default())), [Kind::Gap]);
+        let found = link(digest("nine"), &late, &Neighbours::default());
+        assert_eq!((found.lacks, kinds(&found)), (Some(8), vec![]));
+        for (from, to, count, sound) in
+            [(5, 8, 4, true), (5, 6, 1, true), (0, 8, 1, false), (6, 5, 1, false), (5, 9, 5, false), (5, 8, 0, false)]
+        {
+            late.dropped = Some(Dropped { from, to, count });
+            assert_eq!(dropped(&late).is_some(), sound, "{from} to {to}, {count}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
-use super::{Conn, Row, instant, maybe_instant, micros, named, parsed};
+use super::{Conn, Row, instant, maybe_instant, micros, named, number, parsed};
 use crate::error::Refusal;
 
 /// What was found.
@@ -106,6 +106,22 @@ pub async fn resolve(db: &mut Conn, host: &HostId, kind: Kind, key: &str, now: D
     .bind(host.as_str())
     .bind(kind.name())
     .bind(key)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The gaps before reports numbered `from` to `to` are over.
+pub async fn close_gaps(db: &mut Conn, host: &HostId, from: u64, to: u64, now: DateTime<Utc>) -> Result<(), Refusal> {
+    sqlx::query(
+        "UPDATE chain_findings SET resolved = $1 WHERE host = $2 AND kind = $3 AND resolved IS NULL
+         AND CAST(key AS BIGINT) BETWEEN $4 AND $5",
+    )
+    .bind(micros(now))
+    .bind(host.as_str())
+    .bind(Kind::Gap.name())
+    .bind(number(from)?)
+    .bind(number(to)?)
     .execute(db)
     .await?;
     Ok(())
