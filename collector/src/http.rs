@@ -30,6 +30,8 @@ use tower_http::timeout::{RequestBodyDeadlineLayer, TimeoutLayer};
 
 use crate::app::App;
 use crate::error::Refusal;
+use crate::web::session::wants_a_page;
+use crate::web::{answer, headers};
 
 /// A body must be whole within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,6 +92,10 @@ async fn healthz(State(app): State<App>) -> Result<&'static str, Refusal> {
     Ok("ok\n")
 }
 
-async fn nothing(request: Request) -> Refusal {
-    Refusal::NotFound(format!("page or call at {}", request.uri().path()))
+/// No route of ours: a page for a person with a browser, a problem for a program.
+async fn nothing(State(app): State<App>, request: Request) -> Response {
+    if wants_a_page(request.headers()) {
+        return headers::add(answer::nothing(&app, request.headers()).await).await;
+    }
+    Refusal::NotFound(format!("page or call at {}", request.uri().path())).into_response()
 }

@@ -10,6 +10,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod disguise;
 pub mod error;
 pub mod http;
 pub mod inflate;

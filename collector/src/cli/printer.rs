@@ -5,6 +5,8 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use crate::disguise::safe;
+
 /// One line to standard output.
 pub fn line(text: &str) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
@@ -41,31 +43,4 @@ pub fn instant(at: chrono::DateTime<chrono::Utc>) -> String {
 /// One complaint to standard error. Nothing can be done if even that fails.
 pub fn complain(text: &str) {
     drop(writeln!(anstream::stderr(), "plumbline-collector: {}", safe(text)));
-}
-
-/// Text with control and bidirectional formatting characters escaped; line ends and tabs of our own texts stay.
-pub fn safe(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
-        match c {
-            '\n' => safe.push(c),
-            // Unicode's explicit direction marks, embeddings, overrides and isolates (UAX #9), and the zero widths.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
-                safe.extend(c.escape_unicode());
-            }
-            c if c.is_control() => safe.extend(c.escape_default()),
-            c => safe.push(c),
-        }
-        safe
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hosts_name_cannot_write_on_the_terminal() {
-        assert_eq!(safe("web\u{1b}[2J\u{202e}1\u{9b}"), "web\\u{1b}[2J\\u{202e}1\\u{9b}");
-        assert_eq!(safe("wéb-1"), "wéb-1");
-    }
 }

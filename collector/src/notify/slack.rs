@@ -80,7 +80,7 @@ fn escaped(text: &str) -> String {
 
 /// On one line, without control or direction characters.
 fn plain(text: &str) -> String {
-    crate::cli::printer::safe(&text.replace('\n', " "))
+    crate::disguise::safe(&text.replace('\n', " "))
 }
 
 fn cut(text: &str, longest: usize) -> String {

@@ -5,9 +5,7 @@ pub mod drift;
 pub mod hosts;
 pub mod overview;
 
-use axum::extract::Request;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::Duration;
 
@@ -38,13 +36,15 @@ pub fn trouble(visitor: Option<Visitor>, refusal: &Refusal) -> Response {
     page(status, &Message { frame, title: problem.title, detail: sentence(&problem.detail) })
 }
 
-/// Any address that is none of ours, asked for by somebody signed in or not.
-pub async fn nothing(State(app): State<App>, request: Request) -> Response {
-    let visitor = match Session::find(&app, request.headers()).await {
-        Ok(session) => session.map(|session| session.visitor),
-        Err(refusal) => return trouble(None, &refusal),
-    };
-    trouble(visitor, &Refusal::NotFound("page at this address".into()))
+/// The page at any address that is none of ours, asked for by somebody signed in or not.
+pub async fn nothing(app: &App, headers: &HeaderMap) -> Response {
+    match Session::find(app, headers).await {
+        Ok(session) => {
+            let visitor = session.map(|session| session.visitor);
+            trouble(visitor, &Refusal::NotFound("page at this address".into()))
+        }
+        Err(refusal) => trouble(None, &refusal),
+    }
 }
 
 /// Drift as rows.

@@ -7,7 +7,7 @@ use audit::change::MAX_WINDOW;
 use audit::drift::Interval;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::text::disguises;
+use crate::disguise::disguises;
 
 /// The command for one item of one host; `None` where a name holds characters that cannot be seen.
 pub fn change_new(host: &str, probe: &str, subject: &str, between: Interval) -> Option<String> {

@@ -9,7 +9,7 @@ use super::change_of::{self, Part};
 use super::command;
 use super::frame::Tone;
 use super::moment::Between;
-use super::text::disguises;
+use crate::disguise::disguises;
 
 /// A host, as far as a row names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -144,7 +144,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a person with a browser is asking.
-fn wants_a_page(headers: &HeaderMap) -> bool {
+pub fn wants_a_page(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().filter_map(|header| header.to_str().ok()).any(|accept| accept.contains("text/html"))
 }
 

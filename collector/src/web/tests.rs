@@ -221,6 +221,20 @@ async fn what_does_not_exist_is_a_page_that_says_so() {
 }
 
 #[tokio::test]
+async fn an_address_of_no_route_is_a_page_for_a_browser_and_a_problem_for_a_program() {
+    let running = Running::start().await;
+    let mut stranger = Browser::new(&running);
+    let page = stranger.get("/nothing/<here>").await;
+    assert_eq!(page.status, 404);
+    assert!(page.body.contains("<h1>No such thing</h1>") && !page.body.contains("Signed in as"), "{}", page.body);
+    assert!(page.headers.contains_key("content-security-policy"));
+    let mut ava = Browser::signed_in(&running, "ava").await;
+    assert!(ava.get("/nothing").await.body.contains("Signed in as"));
+    let (status, problem) = running.call("GET", "/nothing", &running.admin, None).await;
+    assert_eq!((status, problem["type"].as_str()), (404, Some("/problems/not-found")));
+}
+
+#[tokio::test]
 async fn a_hostile_hosts_texts_are_harmless_on_every_page() {
     let running = Running::start().await;
     let host = running.host(&nasty::all(), 1).await;

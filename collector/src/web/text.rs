@@ -8,6 +8,8 @@ use std::fmt;
 
 use askama::filters::Escaper;
 
+use crate::disguise::disguises;
+
 /// Escapes for HTML text and quoted attributes, and shows what would otherwise be invisible.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Visible;
@@ -42,17 +44,6 @@ fn replacement(c: char) -> Option<&'static str> {
         '\t' => "\\t",
         _ => return None,
     })
-}
-
-/// Whether `c` can change how the text around it reads without being seen itself: Unicode's general category Cc, its
-/// bidirectional controls (UAX #9), and characters that are ignorable by default (UAX #44) or break lines.
-pub fn disguises(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// At most `limit` characters of `text`, and how many were left out said.
