@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use audit::yaml::did_you_mean;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use baselines::bounded;
@@ -45,6 +45,13 @@ enum Command {
     Status(status::Status),
     Record(record::Record),
     Completions(Completions),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Human,
+    Json,
 }
 
 /// Write a completion script for a shell.

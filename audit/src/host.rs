@@ -10,6 +10,7 @@ pub mod declared;
 pub mod gap;
 pub mod recorded;
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,18 @@ pub use recorded::{Recorded, Recording};
 pub const MAX_FILE: u64 = 32 * 1024 * 1024;
 /// The most entries a folder listing may have.
 pub const MAX_ENTRIES: usize = 100_000;
+
+/// A path as text, bytes that are not UTF-8 as `\xNN`, so that two names never fall together.
+pub fn path_text(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
 
 /// A machine, seen.
 pub trait Host {

@@ -11,7 +11,7 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{baselines, human, printer, safe_text};
+use super::{Format, baselines, human, printer, safe_text};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::live::Live;
@@ -42,12 +42,6 @@ pub(super) struct Check {
     /// The mildest severity that counts for the exit status.
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Low)]
     fail_on: FailOn,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

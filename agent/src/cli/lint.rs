@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use audit::baseline::Baseline;
 use audit::yaml::Complaint;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{bounded, printer, safe_text};
+use super::{Format, bounded, printer, safe_text};
 
 /// Work on baselines.
 #[derive(Args)]
@@ -32,12 +32,6 @@ struct Lint {
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 impl Baselines {

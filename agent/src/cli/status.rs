@@ -8,12 +8,12 @@ use audit::digest::Digest;
 use audit::report::{HostId, Receipt, Report};
 use audit::seal::{self, MAX_ENVELOPE};
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::printer;
 use super::safe_text::line;
+use super::{Format, printer};
 use crate::durable;
 use crate::identity::Identity;
 use crate::ship::{Refused, refusal};
@@ -29,12 +29,6 @@ pub(super) struct Status {
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Human,
-    Json,
 }
 
 /// What is shown.

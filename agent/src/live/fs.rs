@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use audit::host::{Entry, EntryKind, Gap, GapKind, MAX_ENTRIES, MAX_FILE, Stat};
+use audit::host::{Entry, EntryKind, Gap, GapKind, MAX_ENTRIES, MAX_FILE, Stat, path_text};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -85,9 +85,11 @@ impl Anchor {
         let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
         match kind(FileType::from_raw_mode(stat.st_mode)) {
             EntryKind::File => {}
-            EntryKind::Directory => return Err(Gap::new(GapKind::Failed, name(path), "a folder where a file is due")),
+            EntryKind::Directory => {
+                return Err(Gap::new(GapKind::Failed, path_text(path), "a folder where a file is due"));
+            }
             EntryKind::Link | EntryKind::Other => {
-                return Err(Gap::new(GapKind::Failed, name(path), "a FIFO, socket or device where a file is due"));
+                return Err(Gap::new(GapKind::Failed, path_text(path), "a FIFO, socket or device where a file is due"));
             }
         }
         let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -117,7 +119,7 @@ impl Anchor {
             }
             if entries.len() >= MAX_ENTRIES {
                 let detail = format!("more than {MAX_ENTRIES} entries");
-                return Err(Gap::new(GapKind::TooLarge, name(path), detail));
+                return Err(Gap::new(GapKind::TooLarge, path_text(path), detail));
             }
             let mut file_type = entry.file_type();
             if file_type == FileType::Unknown {
@@ -199,7 +201,7 @@ fn kind(file_type: FileType) -> EntryKind {
 }
 
 fn too_large(path: &Path) -> Gap {
-    Gap::new(GapKind::TooLarge, name(path), format!("larger than {} MiB", MAX_FILE / 1024 / 1024))
+    Gap::new(GapKind::TooLarge, path_text(path), format!("larger than {} MiB", MAX_FILE / 1024 / 1024))
 }
 
 /// What an errno means for a probe. The words are our own where the cause is common, because they are hashed and must
@@ -216,19 +218,7 @@ fn gap(path: &Path, error: Errno) -> Gap {
         Errno::TIMEDOUT => (GapKind::TimedOut, "no answer in time".to_owned()),
         other => (GapKind::Failed, format!("errno {}", other.raw_os_error())),
     };
-    Gap::new(kind, name(path), detail)
-}
-
-/// The path as text, bytes that are not UTF-8 as `\xNN`, so that two names never fall together.
-fn name(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
+    Gap::new(kind, path_text(path), detail)
 }
 
 #[cfg(test)]

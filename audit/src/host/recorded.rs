@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, EntryKind, Gap, GapKind, Host, Question, Stat};
+use super::{Entry, EntryKind, Gap, GapKind, Host, Question, Stat, path_text};
 
 /// A host in memory.
 ///
@@ -113,7 +113,7 @@ impl Recorded {
     fn enter(&mut self, path: &Path, kind: EntryKind) {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
         let entry = (Content::of(name.as_bytes()), kind);
-        let folder = self.folders.entry(key(parent)).or_insert_with(|| Ok(Vec::new()));
+        let folder = self.folders.entry(path_text(parent)).or_insert_with(|| Ok(Vec::new()));
         if let Ok(entries) = folder
             && !entries.contains(&entry)
         {
@@ -133,14 +133,14 @@ impl Recorded {
 
 impl Host for Recorded {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
-        match self.files.get(&key(path)) {
+        match self.files.get(&path_text(path)) {
             Some(content) => content.as_ref().map_err(Gap::clone)?.bytes(),
-            None => self.absent(&key(path)),
+            None => self.absent(&path_text(path)),
         }
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
-        let Some(folder) = self.folders.get(&key(path)) else { return self.absent(&key(path)) };
+        let Some(folder) = self.folders.get(&path_text(path)) else { return self.absent(&path_text(path)) };
         let mut entries = Vec::new();
         for (name, kind) in folder.as_ref().map_err(Gap::clone)? {
             entries.push(Entry { name: OsStr::from_bytes(&name.bytes()?).to_owned(), kind: *kind });
@@ -150,12 +150,12 @@ impl Host for Recorded {
     }
 
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
-        match self.stats.get(&key(path)) {
+        match self.stats.get(&path_text(path)) {
             Some(stat) => stat.clone(),
-            None if self.by_hand && self.folders.contains_key(&key(path)) => {
+            None if self.by_hand && self.folders.contains_key(&path_text(path)) => {
                 Ok(Stat { kind: EntryKind::Directory, mode: 0o755, uid: 0, gid: 0, size: 4096 })
             }
-            None => self.absent(&key(path)),
+            None => self.absent(&path_text(path)),
         }
     }
 
@@ -199,7 +199,7 @@ impl<'a> Recording<'a> {
 impl Host for Recording<'_> {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
         let seen = self.host.read(path);
-        self.seen.borrow_mut().files.insert(key(path), seen.as_deref().map(Content::of).map_err(Gap::clone));
+        self.seen.borrow_mut().files.insert(path_text(path), seen.as_deref().map(Content::of).map_err(Gap::clone));
         seen
     }
 
@@ -209,13 +209,13 @@ impl Host for Recording<'_> {
             .as_ref()
             .map_err(Gap::clone)
             .map(|entries| entries.iter().map(|entry| (Content::of(entry.name.as_bytes()), entry.kind)).collect());
-        self.seen.borrow_mut().folders.insert(key(path), entries);
+        self.seen.borrow_mut().folders.insert(path_text(path), entries);
         seen
     }
 
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
         let seen = self.host.stat(path);
-        self.seen.borrow_mut().stats.insert(key(path), seen.clone());
+        self.seen.borrow_mut().stats.insert(path_text(path), seen.clone());
         seen
     }
 
@@ -225,19 +225,6 @@ impl Host for Recording<'_> {
         self.seen.borrow_mut().answers.insert(question, answer);
         seen
     }
-}
-
-/// Paths are kept as text with bytes that are not UTF-8 written `\xNN`, so that a recording is plain JSON and two
-/// names never fall together.
-fn key(path: &Path) -> String {
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
 }
 
 #[cfg(test)]

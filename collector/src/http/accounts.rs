@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Caller, Query};
-use super::page::{Page, limit};
+use super::page::{Newest, Page, limit};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::store::accounts::{Account, Role};
@@ -135,18 +135,11 @@ pub async fn login(State(app): State<App>, caller: Caller) -> Result<Json<Link>,
     Ok(Json(Link { url: format!("{}/enter/{}", app.public_url, link.reveal()), expires: now + LINK_LASTS }))
 }
 
-/// How much of the log.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogQuery {
-    limit: Option<i64>,
-}
-
 /// `GET /api/v1/log`
 pub async fn log(
     State(app): State<App>,
     caller: Caller,
-    Query(asked): Query<LogQuery>,
+    Query(asked): Query<Newest>,
 ) -> Result<Json<Page<Act>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let mut db = app.store.read().await?;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Caller, Query};
-use super::page::{Page, limit};
+use super::page::{Newest, Page, limit};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::notify::{Alert, slack};
@@ -13,18 +13,11 @@ use crate::store::accounts::Role;
 use crate::store::outbox::Message;
 use crate::store::{audit_log, outbox};
 
-/// How many.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    limit: Option<i64>,
-}
-
 /// `GET /api/v1/alerts`
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(asked): Query<ListQuery>,
+    Query(asked): Query<Newest>,
 ) -> Result<Json<Page<Message>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let mut db = app.store.read().await?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, Caller, Path, Query};
-use super::page::{Page, limit};
+use super::page::{Asked, Page, limit};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::reconciling;
@@ -122,19 +122,11 @@ pub async fn show(State(app): State<App>, caller: Caller, Path(id): Path<String>
     Ok(Json(Shown::at(find(&mut db, &id).await?, now())))
 }
 
-/// Which page.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// `GET /api/v1/changes`
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(asked): Query<ListQuery>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Shown>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let limit = limit(asked.limit)?;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Caller, Path, Query};
-use super::page::{Page, limit};
+use super::page::{Asked, Page, limit};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::store::accounts::Role;
@@ -19,19 +19,11 @@ use crate::store::findings::Deviation;
 use crate::store::hosts::{self, Host};
 use crate::store::{audit_log, drifts, reports};
 
-/// Which page.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// `GET /api/v1/hosts`
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(asked): Query<ListQuery>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Host>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let limit = limit(asked.limit)?;
@@ -123,7 +115,7 @@ pub async fn reports(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
-    Query(asked): Query<ListQuery>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<ReportRow>>, Refusal> {
     caller.must_be(Role::Viewer)?;
     let limit = limit(asked.limit)?;

@@ -7,6 +7,24 @@ use crate::error::Refusal;
 /// The most rows of one page.
 const MOST: i64 = 500;
 
+/// Which page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Where it begins: the `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many rows.
+    pub limit: Option<i64>,
+}
+
+/// How many of the newest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Newest {
+    /// How many rows.
+    pub limit: Option<i64>,
+}
+
 /// One page of a list.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Page<T> {
