@@ -74,13 +74,16 @@ mod grammar;
 mod judge;
 mod lexer;
 mod literals;
+mod options;
 mod policy;
 mod power;
+mod readings;
 mod rules;
 mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grammar::{Listed, Member};
-use super::lexer::AliasKind;
+use super::token::AliasKind;
 
 /// How deep aliases may hold aliases. Nobody writes ten.
 const MAX_DEPTH: usize = 100;

@@ -3,8 +3,9 @@
 //! Inside them blanks, commas and backslashes mean something else than outside (sudoers(5), "Other special characters and
 //! reserved words").
 
-use super::lexer::{Fault, Lexer, Mode, Token};
+use super::lexer::{Lexer, Mode};
 use super::scan::{add, is_blank, joined, newline, run, unescape_path};
+use super::token::{Fault, Token};
 
 impl Lexer<'_> {
     /// A string, its opening quote taken.

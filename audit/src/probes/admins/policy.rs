@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use super::State;
 use super::aliases::Aliases;
 use super::grammar::{self, Assigned, Line, Listed, Privilege};
-use super::lexer::Scope;
 use super::text::text;
+use super::token::Scope;
 use crate::host::{EntryKind, Gap, GapKind, Host, gap};
 
 /// Where sudo looks: its own file, the vendor's where that is missing (openSUSE), and the one sudo-rs prefers.

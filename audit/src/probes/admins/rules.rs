@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::aliases::Tangle;
 use super::grammar::{Assigned, How, Listed, Member, Privilege, RunAs, Spec};
-use super::lexer::{AliasKind, Scope};
 use super::policy::Policy;
 use super::text::{list, listed, member, part, text};
+use super::token::{AliasKind, Scope};
 use super::{Grant, Item, Setting};
 use crate::facts::Observed;
 use crate::host::{Gap, GapKind};
