@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use audit::change::ChangeRecord;
 use audit::digest::Digest;
+use audit::probes;
 use audit::reconcile::{Happened, Judged, Verdict, reconcile};
 use audit::report::{HostId, Manifest};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -131,12 +132,7 @@ async fn gather(app: &App, id: &HostId) -> Result<Option<Gathered>, Refusal> {
         return Ok(None);
     }
     let manifest: Manifest = serde_json::from_slice(&body(&mut db, report.manifest).await?)?;
-    let mut bodies = BTreeMap::new();
-    for named in manifest.probes.values() {
-        for digest in [named.items, named.state] {
-            bodies.insert(digest, body(&mut db, digest).await?);
-        }
-    }
+    let bodies = bodies(&mut db, &manifest).await?;
     Ok(Some(Gathered {
         known: known::of_host(&mut db, id).await?,
         records: changes::all(&mut db).await?,
@@ -146,6 +142,27 @@ async fn gather(app: &App, id: &HostId) -> Result<Option<Gathered>, Refusal> {
         manifest,
         bodies,
     }))
+}
+
+/// The bodies of the probes known here, the smallest first, as far as [`judge::MAX_JUDGED`] goes. One envelope may name
+/// hundreds of the largest bodies there are: what is beyond is not even inflated, and the judge says that it was too large.
+async fn bodies(db: &mut Conn, manifest: &Manifest) -> Result<BTreeMap<Digest, Vec<u8>>, Refusal> {
+    let mut known = Vec::new();
+    for (_, named) in manifest.probes.iter().filter(|(name, _)| probes::find(name).is_some()) {
+        let size = facts::size(db, named.items).await?.saturating_add(facts::size(db, named.state).await?);
+        known.push((size, named));
+    }
+    known.sort_by_key(|(size, _)| *size);
+    let mut left = judge::MAX_JUDGED;
+    let mut bodies = BTreeMap::new();
+    for (size, named) in known {
+        let Some(rest) = left.checked_sub(size) else { break };
+        left = rest;
+        for digest in [named.items, named.state] {
+            bodies.insert(digest, body(db, digest).await?);
+        }
+    }
+    Ok(bodies)
 }
 
 async fn body(db: &mut Conn, digest: Digest) -> Result<Vec<u8>, Refusal> {

@@ -26,6 +26,10 @@ use crate::store::hosts::{Host, Seen};
 use crate::store::known::Remembered;
 use crate::store::reports::Stored;
 
+/// The most facts of one report that are judged, inflated, in bytes: some 15,000 packages. In memory each byte of many small
+/// facts becomes dozens, and whoever holds an enrolled key could have gigabytes of them judged.
+pub const MAX_JUDGED: u64 = 2 * 1024 * 1024;
+
 /// All a judgement is made of.
 pub struct Case<'a> {
     /// The host as it stands before.
@@ -34,7 +38,7 @@ pub struct Case<'a> {
     pub report: &'a Stored,
     /// Its manifest.
     pub manifest: &'a Manifest,
-    /// Every body the manifest names, inflated, by digest.
+    /// The bodies the manifest names of probes known here, inflated, by digest; what is beyond [`MAX_JUDGED`] is not in it.
     pub bodies: &'a BTreeMap<Digest, Vec<u8>>,
     /// What is known of each probe's items.
     pub known: &'a BTreeMap<String, Remembered>,
@@ -141,12 +145,19 @@ fn read(
         let detail = format!("shape {} is not the shape {} this collector knows", named.schema, topic.schema());
         return hide(GapKind::Unsupported, detail);
     }
-    let body = |digest| case.bodies.get(&digest).ok_or_else(|| Refusal::internal("a body of facts is missing"));
-    let (items, state) = (body(named.items)?, body(named.state)?);
-    match (topic.decode(items, state), serde_json::from_slice::<Observed<Value>>(items)) {
-        (Ok(facts), Ok(observed)) => Ok((facts, observed)),
-        (Err(error), _) => hide(GapKind::Malformed, error.to_string()),
-        (Ok(_), Err(error)) => hide(GapKind::Malformed, error.to_string()),
+    let body = |digest| case.bodies.get(&digest);
+    let (Some(items), Some(state)) = (body(named.items), body(named.state)) else {
+        let detail = format!("with them the report has more than the {} KiB that are judged", MAX_JUDGED / 1024);
+        return hide(GapKind::TooLarge, detail);
+    };
+    // Untyped only what has its type: anything else could be made of nothing but the costliest values.
+    let facts = match topic.decode(items, state) {
+        Ok(facts) => facts,
+        Err(error) => return hide(GapKind::Malformed, error.to_string()),
+    };
+    match serde_json::from_slice::<Observed<Value>>(items) {
+        Ok(observed) => Ok((facts, observed)),
+        Err(error) => hide(GapKind::Malformed, error.to_string()),
     }
 }
 

@@ -236,3 +236,17 @@ async fn judging_twice_writes_nothing_twice() {
     pass_time(app, now()).await.unwrap();
     assert_eq!((scene.drift().await, scene.alerts().await), before);
 }
+
+#[tokio::test]
+async fn more_facts_than_are_judged_are_a_gap_and_not_a_flood() {
+    let mut scene = Scene::new().await;
+    let names: Vec<String> = (0..25_000).map(|number| format!("p{number}")).collect();
+    let flood: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    scene.observe(&flood).await;
+    assert_eq!(scene.drift().await, [] as [Value; 0]);
+    let (status, host) = scene.collector.call("GET", "/api/v1/hosts/web-1", &scene.rhea, None).await;
+    assert_eq!(status, 200, "{host}");
+    assert!(host.to_string().contains("more than the 2048 KiB that are judged"), "{host}");
+    scene.observe(&[("openssl", "2"), ("curl", "1")]).await;
+    assert_eq!(scene.drift().await.len(), 1, "what was known before the gap still is");
+}

@@ -6,7 +6,7 @@ use audit::report::Manifest;
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
-use super::{Conn, digest, micros};
+use super::{Conn, digest, micros, unsigned};
 use crate::error::Refusal;
 
 /// Keeps a body whose digest was checked; one that is here already is left as it is.
@@ -38,6 +38,13 @@ pub async fn body(db: &mut Conn, digest: Digest) -> Result<Option<Vec<u8>>, Refu
     let row =
         sqlx::query("SELECT body FROM facts WHERE digest = $1").bind(digest.to_string()).fetch_optional(db).await?;
     Ok(row.map(|row| row.try_get("body")).transpose()?)
+}
+
+/// How large a body is when inflated, in bytes; 0 where it is not here.
+pub async fn size(db: &mut Conn, digest: Digest) -> Result<u64, Refusal> {
+    let row =
+        sqlx::query("SELECT size FROM facts WHERE digest = $1").bind(digest.to_string()).fetch_optional(db).await?;
+    Ok(unsigned(row.map(|row| row.try_get("size")).transpose()?.unwrap_or(0)))
 }
 
 /// Whether a body is here.
