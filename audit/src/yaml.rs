@@ -1,7 +1,7 @@
 //! YAML a person wrote: typed, with every complaint at its line and column, under a caret, with a suggestion.
 //!
 //! Baselines, configuration and end-of-life data are all read here. Hostile text is refused before it is parsed: too
-//! large, nested too deep, aliases (a few lines of them can stand for gigabytes), a key twice.
+//! large, nested too deep, too many values, aliases (a few lines of them can stand for gigabytes), a key twice.
 //! The typed parse knows *which* key was wrong (serde_path_to_error); an index from the event parser knows *where* it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 pub const MAX_BYTES: usize = 1024 * 1024;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 32;
+
+/// The most values, keys not counted. In memory each costs hundreds of bytes, however few it takes to write one.
+pub const MAX_VALUES: usize = 30_000;
 
 /// What is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,6 +257,9 @@ impl Index {
                 (child(path, &name), Some(place))
             }
         };
+        if self.places.len() >= MAX_VALUES {
+            return Err((at, format!("more than {MAX_VALUES} values")));
+        }
         self.places.insert(path.clone(), Place { key, value: at });
         Ok(path)
     }
@@ -341,6 +347,7 @@ mod tests {
         let bomb = "a: &a [x, x]\nb: [*a, *a]\n";
         assert!(complaint(bomb).contains("2:5: aliases"), "{}", complaint(bomb));
         assert!(complaint(&format!("{}{}", "[".repeat(40), "]".repeat(40))).contains("nested deeper"));
+        assert!(complaint(&format!("[{}]", "a,".repeat(MAX_VALUES))).contains("more than 30000 values"));
         assert!(complaint(&"[".repeat(100_000)).contains("f.yaml:1:"), "{:.300}", complaint(&"[".repeat(100_000)));
         assert!(complaint("items: []\nitems: []\n").contains("2:1: the key `items` stands twice"));
         assert!(complaint("items: [\n").contains("not YAML"));
