@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::printer;
+use super::{Usage, printer};
 use crate::live::Live;
 use crate::{durable, record};
 
@@ -27,9 +27,35 @@ impl Record {
         let host = Live::open(self.root.as_deref())?;
         let text = serde_json::to_string(&record::record(&host))? + "\n";
         match self.output {
-            Some(path) => durable::write(&path, text.as_bytes(), 0o600).context("writing the recording")?,
+            Some(path) => {
+                // Putting a file in place of /dev/null, or of the link /dev/stdout, would break the machine.
+                if std::fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+                    return Err(Usage(format!("{}: not a regular file, and is left as it is", path.display())).into());
+                }
+                durable::write(&path, text.as_bytes(), 0o600).context("writing the recording")?;
+            }
             None => printer::print_data(&text)?,
         }
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("stdout");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        let record = Record { output: Some(link.clone()), root: Some(folder.path().into()) };
+        assert!(record.run().unwrap_err().is::<Usage>());
+        assert!(link.is_symlink());
+        let file = folder.path().join("recording.json");
+        for _ in 0..2 {
+            Record { output: Some(file.clone()), root: Some(folder.path().into()) }.run().unwrap();
+        }
+        assert!(file.is_file());
     }
 }
