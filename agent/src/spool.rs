@@ -299,6 +299,10 @@ impl Spool {
                 let mut head = written.with_context(|| format!("and report {newest} is damaged: {refusal}"))?;
                 std::fs::rename(&path, path.with_extension("damaged"))?;
                 tracing::error!(sequence = newest, %refusal, "the newest report is damaged and was set aside");
+                // Only the next number can have been used up by us: a stray far ahead must not end the chain.
+                if newest != head.sequence.saturating_add(1) {
+                    return self.last_head();
+                }
                 head = head.dropping(&[newest]);
                 head.sequence = newest;
                 head

@@ -141,6 +141,9 @@ fn group_id(text: &str, name: &str) -> Option<u32> {
     })
 }
 
+/// The last number a report can have: the collector's database counts no further.
+pub(crate) const LAST: u64 = i64::MAX.cast_unsigned();
+
 /// The numbers of the files in `folder` called `<20 digits>.<extension>`, in order. Other names are not ours.
 pub(crate) fn numbers(folder: &Path, extension: &str) -> std::io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
@@ -159,7 +162,7 @@ pub(crate) fn numbers(folder: &Path, extension: &str) -> std::io::Result<Vec<u64
 fn number(name: &str, extension: &str) -> Option<u64> {
     let digits = name.strip_suffix(extension)?.strip_suffix('.')?;
     let canonical = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| canonical)
+    digits.parse().ok().filter(|number| canonical && (1..=LAST).contains(number))
 }
 
 #[cfg(test)]

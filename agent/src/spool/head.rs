@@ -6,7 +6,7 @@ use audit::report::{Dropped, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
-use crate::state::State;
+use crate::state::{LAST, State};
 
 /// The largest head read, in bytes.
 const MAX: u64 = 4 * 1024 * 1024;
@@ -36,9 +36,14 @@ impl Head {
         let Some(bytes) = durable::read(&path, MAX).context("reading the chain's head")? else {
             bail!("{} is missing, so the next report's number is unknown: enrol anew with --force", path.display());
         };
-        serde_json::from_slice(&bytes).with_context(|| {
+        let damaged = || {
             format!("{} is damaged, so the next report's number is unknown: enrol anew with --force", path.display())
-        })
+        };
+        let head: Self = serde_json::from_slice(&bytes).with_context(damaged)?;
+        if head.sequence >= LAST {
+            bail!(damaged());
+        }
+        Ok(head)
     }
 
     /// Puts it on disk.

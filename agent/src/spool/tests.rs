@@ -311,3 +311,22 @@ fn a_commit_that_cannot_be_written_leaves_the_chain_as_it_was() {
     spool.commit(&report).unwrap();
     bench.assert_chain(1, 2);
 }
+
+#[test]
+fn no_number_is_so_high_that_none_can_follow() {
+    let bench = Bench::new();
+    add(&mut bench.open(), 1);
+    for stray in ["18446744073709551615", "09223372036854775807", "00000000000000000000"] {
+        std::fs::write(bench.state.reports().join(format!("{stray}.json")), "").unwrap();
+        let mut spool = bench.open();
+        let next = spool.head().sequence + 1;
+        add(&mut spool, 2);
+        drop(spool);
+        assert_eq!(bench.open().head().sequence, next, "with {stray} in the spool");
+    }
+    let head = std::fs::read_to_string(bench.state.head()).unwrap();
+    let head = head.replacen(":4,", ":18446744073709551615,", 1);
+    assert!(head.contains("18446744073709551615"), "{head}");
+    std::fs::write(bench.state.head(), head).unwrap();
+    assert_eq!(bench.open().head().sequence, 4, "the newest report says where the chain stands");
+}
