@@ -78,7 +78,7 @@ impl Config {
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let named = file.is_some();
         let file = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let bytes = match std::fs::read(file) {
+        let bytes = match bounded(file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => b"{}".to_vec(),
             Err(error) => return Err(anyhow!("{}: {error}", file.display())),
@@ -133,6 +133,18 @@ impl Slack {
     }
 }
 
+/// The bytes of the regular file at `file`, at most one more than a document may have: its parser then refuses it by its
+/// size. Neither a FIFO nor /dev/zero keeps the collector from saying so.
+pub(crate) fn bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(audit::yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn check_url(url: &str, _tls: bool) -> Result<(), String> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
@@ -168,6 +180,18 @@ mod tests {
 
     fn complaint(text: &str) -> String {
         Config::parse("c.yaml", text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_is_too_large_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [Path::new("/dev/zero"), folder.path()] {
+            let error = Config::load(Some(path)).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{error}");
+        }
+        let huge = folder.path().join("huge");
+        std::fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        assert!(Config::load(Some(&huge)).unwrap_err().to_string().contains("more than the"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::{App, INFLATING, REQUESTS, Wake, now};
 use crate::cli::printer;
-use crate::config::Config;
+use crate::config::{Config, bounded};
 use crate::outbox::{self, Webhook};
 use crate::secret::Secret;
 use crate::store::accounts::{self, Role};
@@ -43,6 +43,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     make_folder(&config.data)?;
     let _alone = alone(&config.data.join("lock"))?;
     let store = Store::open(&config.data.join("collector.db")).await?;
+    let is_new = accounts::is_empty(&mut *store.read().await?).await?;
     let listener = TcpListener::bind(config.listen).with_context(|| format!("listening on {}", config.listen))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -62,7 +63,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let here = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
     let app = App {
         store: store.clone(),
-        receipt_key: Arc::new(receipt_key(&config.data.join("receipt.key"))?),
+        receipt_key: Arc::new(receipt_key(&config.data.join("receipt.key"), is_new)?),
         public_url: config.public_url.as_deref().unwrap_or(&here).trim_end_matches('/').into(),
         baseline: Arc::new(baseline(&config)?),
         lifecycles: Arc::new(lifecycles(&config)?),
@@ -144,12 +145,26 @@ async fn stop_when_told(handle: Handle<SocketAddr>) {
     handle.graceful_shutdown(Some(GRACE));
 }
 
+/// What the names of the collector's own files begin with.
+const OWN: [&str; 3] = ["collector.db", "lock", "receipt.key"];
+
 /// The data folder, for the collector's eyes only.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("making the data folder {}", folder.display()))?;
     let mode = std::fs::metadata(folder)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
+        // Shutting others out of /tmp or /var/lib, because it was configured by mistake, would break the machine.
+        for entry in std::fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            if !OWN.iter().any(|own| name.to_string_lossy().starts_with(own)) {
+                bail!(
+                    "{} is open to others and holds {}: close it (chmod 700), or give the collector a folder of its own",
+                    folder.display(),
+                    name.display()
+                );
+            }
+        }
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
             .with_context(|| format!("keeping others out of {}", folder.display()))?;
     }
@@ -171,13 +186,18 @@ fn alone(file: &Path) -> anyhow::Result<std::fs::File> {
 }
 
 /// The key receipts are signed with: made at the first start, never replaced by itself.
-fn receipt_key(file: &Path) -> anyhow::Result<SigningKey> {
+fn receipt_key(file: &Path, is_new: bool) -> anyhow::Result<SigningKey> {
     match std::fs::read(file) {
         Ok(bytes) => match <[u8; KEY_BYTES]>::try_from(bytes) {
             Ok(seed) => Ok(SigningKey::from_bytes(&seed)),
             Err(_) => bail!("{} is not the key of {KEY_BYTES} bytes it should be", file.display()),
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_new => make_key(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+            "{} is missing, and no host trusts a receipt by another key: put it back from the backup. If there is none, \
+             `head -c 32 /dev/urandom` makes a new one, and every host has to enrol anew",
+            file.display()
+        ),
         Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
     }
 }
@@ -207,7 +227,7 @@ fn baseline(config: &Config) -> anyhow::Result<Baseline> {
     let Some(file) = &config.baseline else {
         return Ok(Baseline::parse("linux-server.yaml", shipped::LINUX_SERVER.as_bytes())?);
     };
-    let bytes = std::fs::read(file).with_context(|| format!("reading the baseline {}", file.display()))?;
+    let bytes = bounded(file).with_context(|| format!("reading the baseline {}", file.display()))?;
     Ok(Baseline::parse(&file.display().to_string(), &bytes)?)
 }
 
@@ -215,7 +235,7 @@ fn lifecycles(config: &Config) -> anyhow::Result<Lifecycles> {
     let Some(file) = &config.eol else {
         return Ok(Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes())?);
     };
-    let bytes = std::fs::read(file).with_context(|| format!("reading the end-of-life dates {}", file.display()))?;
+    let bytes = bounded(file).with_context(|| format!("reading the end-of-life dates {}", file.display()))?;
     Ok(Lifecycles::parse(&file.display().to_string(), &bytes)?)
 }
 
@@ -251,11 +271,13 @@ mod tests {
     fn the_receipt_key_is_made_once_for_the_collectors_eyes_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receipt.key");
-        let made = receipt_key(&file).unwrap();
-        assert_eq!(receipt_key(&file).unwrap().to_bytes(), made.to_bytes());
+        assert!(receipt_key(&file, false).unwrap_err().to_string().contains("backup"));
+        assert!(!file.exists());
+        let made = receipt_key(&file, true).unwrap();
+        assert_eq!(receipt_key(&file, false).unwrap().to_bytes(), made.to_bytes());
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, b"half a key").unwrap();
-        assert!(receipt_key(&file).unwrap_err().to_string().contains("32 bytes"));
+        assert!(receipt_key(&file, true).unwrap_err().to_string().contains("32 bytes"));
         assert_eq!(std::fs::read(&file).unwrap(), b"half a key");
     }
 
@@ -265,6 +287,19 @@ mod tests {
         let data = folder.path().join("a/data");
         make_folder(&data).unwrap();
         assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_of_others_is_refused_and_left_as_open_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        open();
+        std::fs::write(folder.path().join("receipt.key"), "").unwrap();
+        make_folder(folder.path()).unwrap();
+        open();
+        std::fs::write(folder.path().join("letters"), "").unwrap();
+        assert!(make_folder(folder.path()).unwrap_err().to_string().contains("letters"));
+        assert_eq!(std::fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o755);
     }
 
     #[tokio::test]
