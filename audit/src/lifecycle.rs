@@ -153,7 +153,16 @@ fn begins(version: &str, cycle: &str) -> bool {
 impl Lifecycles {
     /// Reads the data; `file` is only its name, for complaints.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Complaint> {
-        let document = Document::open(file, bytes)?;
+        Self::read(&Document::open(file, bytes)?, bytes)
+    }
+
+    /// The data that ships with the program.
+    pub fn shipped() -> Result<Self, Complaint> {
+        let text = crate::shipped::END_OF_LIFE;
+        Self::read(&Document::shipped("end-of-life.yaml", text), text.as_bytes())
+    }
+
+    fn read(document: &Document<'_>, bytes: &[u8]) -> Result<Self, Complaint> {
         let data: Data = document.parse()?;
         for (id, product) in &data.products {
             let path = format!("products.{id}");

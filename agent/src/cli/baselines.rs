@@ -41,7 +41,7 @@ pub(crate) fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
 
 /// The end-of-life dates that ship with the agent.
 pub(crate) fn lifecycles() -> anyhow::Result<Lifecycles> {
-    Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes()).map_err(|bad| Usage(bad.to_string()).into())
+    Lifecycles::shipped().map_err(|bad| Usage(bad.to_string()).into())
 }
 
 /// The bytes at `path`, at most one more than a document may have: the parser then refuses it by its size.
