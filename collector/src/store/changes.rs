@@ -191,6 +191,9 @@ mod tests {
             "DELETE FROM approvals",
             "UPDATE approvals SET account = 'otto'",
             "DELETE FROM implementers",
+            "INSERT OR REPLACE INTO changes SELECT id, year, number, 'ava', class, window_from, window_to, created, record
+             FROM changes",
+            "INSERT OR REPLACE INTO approvals SELECT change_id, account, 7 FROM approvals",
         ] {
             assert!(sqlx::query(sql).execute(&mut *db).await.is_err(), "{sql}");
         }

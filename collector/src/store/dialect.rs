@@ -20,7 +20,10 @@ pub const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// SQLite before this can corrupt a write-ahead log: <https://sqlite.org/wal.html#walresetbug>.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("../../migrations/sqlite/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
+    (2, "nothing is replaced", include_str!("../../migrations/sqlite/0002_nothing_is_replaced.sql")),
+];
 
 /// The writer's pool of one, and the readers' pool.
 pub async fn open(file: &Path) -> anyhow::Result<(SqlitePool, SqlitePool)> {

@@ -163,7 +163,11 @@ mod tests {
         let sealed = report(&host, 1, Digest::of(b"m"));
         let arrival = Arrival { received: at(1), sent: None, forked: false };
         add(&mut db, &sealed.verified, &sealed.bytes, arrival).await.unwrap();
-        for sql in ["UPDATE reports SET envelope = x'00'", "DELETE FROM reports", "UPDATE reports SET received = 0"] {
+        let replaced = "INSERT OR REPLACE INTO reports (id, host, sequence, host_time, received, manifest, envelope)
+             SELECT id, host, sequence, host_time, received, manifest, x'00' FROM reports";
+        for sql in
+            ["UPDATE reports SET envelope = x'00'", "DELETE FROM reports", "UPDATE reports SET received = 0", replaced]
+        {
             let error = sqlx::query(sql).execute(&mut *db).await.unwrap_err();
             assert!(error.to_string().contains("evidence"), "{error}");
         }
