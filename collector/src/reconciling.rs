@@ -247,33 +247,38 @@ pub async fn again(db: &mut Conn, now: DateTime<Utc>) -> Result<usize, Refusal> 
 }
 
 async fn decided_otherwise(db: &mut Conn, now: DateTime<Utc>) -> Result<Vec<(Entry, Judged)>, Refusal> {
-    let open = drifts::open(db).await?;
+    let mut decided = Vec::new();
+    let mut open = drifts::open(db, 0).await?;
     if open.is_empty() {
-        return Ok(Vec::new());
+        return Ok(decided);
     }
     let records = changes::all(db).await?;
-    let mut decided = Vec::new();
-    for entry in open {
-        let value = entry.said_after();
-        let happened = Happened {
-            host: entry.host.as_str(),
-            host_name: &entry.host_name,
-            probe: &entry.probe,
-            subject: &entry.subject,
-            value: value.as_deref(),
-            between: entry.interval(),
-            controlled: entry.controlled,
-        };
-        let judged = reconcile(&happened, &records, now);
-        let same = judged.verdict == entry.verdict
-            && judged.reason == entry.reason
-            && judged.why == entry.why
-            && judged.change == entry.change;
-        if !same {
-            decided.push((entry, judged));
-        }
+    while let Some(last) = open.last() {
+        let last = last.seq()?;
+        decided.extend(open.into_iter().filter_map(|entry| decide_otherwise(entry, &records, now)));
+        open = drifts::open(db, last).await?;
     }
     Ok(decided)
+}
+
+/// The drift with its verdict at `now`, where that is another.
+fn decide_otherwise(entry: Entry, records: &[ChangeRecord], now: DateTime<Utc>) -> Option<(Entry, Judged)> {
+    let value = entry.said_after();
+    let happened = Happened {
+        host: entry.host.as_str(),
+        host_name: &entry.host_name,
+        probe: &entry.probe,
+        subject: &entry.subject,
+        value: value.as_deref(),
+        between: entry.interval(),
+        controlled: entry.controlled,
+    };
+    let judged = reconcile(&happened, records, now);
+    let same = judged.verdict == entry.verdict
+        && judged.reason == entry.reason
+        && judged.why == entry.why
+        && judged.change == entry.change;
+    (!same).then_some((entry, judged))
 }
 
 /// What time alone decides: verdicts whose deadline passed, drift nobody was told of, gaps that did not close.

@@ -250,3 +250,17 @@ async fn more_facts_than_are_judged_are_a_gap_and_not_a_flood() {
     scene.observe(&[("openssl", "2"), ("curl", "1")]).await;
     assert_eq!(scene.drift().await.len(), 1, "what was known before the gap still is");
 }
+
+#[tokio::test]
+async fn one_approval_decides_all_open_drift_however_much_there_is() {
+    let mut scene = Scene::new().await;
+    let names: Vec<String> = (0..1_234).map(|number| format!("p{number}")).collect();
+    let many: Vec<(&str, &str)> =
+        [("openssl", "1"), ("curl", "1")].into_iter().chain(names.iter().map(|name| (name.as_str(), "1"))).collect();
+    let record = scene.ask("minor", "packages/p*").await;
+    scene.observe(&many).await;
+    assert_eq!(scene.approve(&scene.ava, &record).await, 200);
+    let mut db = scene.collector.app.store.read().await.unwrap();
+    let counts = drifts::open_counts(&mut db).await.unwrap();
+    assert!(counts.is_empty(), "{counts:?}");
+}

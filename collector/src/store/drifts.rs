@@ -209,12 +209,17 @@ pub async fn find(db: &mut Conn, seq: i64) -> Result<Option<Entry>, Refusal> {
     row.map(entry).transpose()
 }
 
-/// All that is open: what a record made or approved now, or time passing, may decide otherwise.
-pub async fn open(db: &mut Conn) -> Result<Vec<Entry>, Refusal> {
+/// How much open drift is held in memory at once: a fleet, or one host in bad hands, may have any amount of it.
+const AT_ONCE: i64 = 500;
+
+/// What is open after `after`, at most [`AT_ONCE`]: what a record made or approved now, or time passing, may decide otherwise.
+pub async fn open(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
     let rows = sqlx::query(
         "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
-         WHERE closed IS NULL ORDER BY seq",
+         WHERE closed IS NULL AND seq > $1 ORDER BY seq LIMIT $2",
     )
+    .bind(after)
+    .bind(AT_ONCE)
     .fetch_all(db)
     .await?;
     rows.into_iter().map(entry).collect()
