@@ -84,8 +84,6 @@ try:
         environment = os.environ | {"PLUMBLINE_COLLECTOR": url, "PLUMBLINE_TOKEN": token}
         answer = subprocess.run([collector, "token", "new", "--environment", "utility", "--format", "json"], env=environment, check=True, capture_output=True)
         state = folder / "state"
-        (folder / "agent.yaml").write_text("interval: 5m\n")
-        agent = [plumbline, "--config", folder / "agent.yaml"]
         subprocess.run([plumbline, "enroll", "--collector", url, "--token", json.loads(answer.stdout)["token"], "--state", state], check=True, capture_output=True)
         rest = {}
         for name in ("collect", "ship"):
