@@ -43,6 +43,13 @@ def row(name, figures, base):
     print(f"| {name} | {cpu * 1000:.1f} | {wall * 1000:.1f} | {peak / 1024:.1f} | {cpu / base[0]:.2f} | {wall / base[1]:.2f} | {code:.0f} |")
 
 
+def unit_environment(name):
+    """The environment that the service's unit gives it."""
+    unit = (root / f"packaging/systemd/plumbline-{name}.service").read_text()
+    lines = [line.removeprefix("Environment=") for line in unit.splitlines() if line.startswith("Environment=")]
+    return os.environ | dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
 def pss(pid):
     for line in open(f"/proc/{pid}/smaps_rollup"):
         if line.startswith("Pss:"):
@@ -87,7 +94,7 @@ try:
         subprocess.run([plumbline, "enroll", "--collector", url, "--token", json.loads(answer.stdout)["token"], "--state", state], check=True, capture_output=True)
         rest = {}
         for name in ("collect", "ship"):
-            process = subprocess.Popen([plumbline, name, "--state", state], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen([plumbline, name, "--state", state], env=unit_environment(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             started.append(process)
             rest[name] = process
         if exporter:
