@@ -17,6 +17,8 @@ pub const MAX_DEPTH: usize = 32;
 
 /// The most values, keys not counted. In memory each costs hundreds of bytes, however few it takes to write one.
 pub const MAX_VALUES: usize = 30_000;
+/// The longest line, in bytes: the parser holds all of a line before its values can be counted.
+pub const MAX_LINE: usize = 16 * 1024;
 
 /// What is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,10 @@ impl<'a> Document<'a> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| whole(format!("not UTF-8 after byte {}", error.valid_up_to())))?;
         let mut document = Self { file, text, places: BTreeMap::new(), shipped: false };
+        if let Some(before) = text.lines().position(|line| line.len() > MAX_LINE) {
+            let at = Position { line: before + 1, column: 1 };
+            return Err(document.at(at, format!("a line of more than {MAX_LINE} bytes"), None));
+        }
         document.places = document.index()?;
         Ok(document)
     }
@@ -360,11 +366,12 @@ mod tests {
         let bomb = "a: &a [x, x]\nb: [*a, *a]\n";
         assert!(complaint(bomb).contains("2:5: aliases"), "{}", complaint(bomb));
         assert!(complaint(&format!("{}{}", "[".repeat(40), "]".repeat(40))).contains("nested deeper"));
-        assert!(complaint(&format!("[{}]", "a,".repeat(MAX_VALUES))).contains("more than 30000 values"));
+        assert!(complaint(&"- a\n".repeat(MAX_VALUES + 1)).contains("more than 30000 values"));
         assert!(complaint(&"[".repeat(100_000)).contains("f.yaml:1:"), "{:.300}", complaint(&"[".repeat(100_000)));
         assert!(complaint("items: []\nitems: []\n").contains("2:1: the key `items` stands twice"));
         assert!(complaint("items: [\n").contains("not YAML"));
         assert!(complaint(&" ".repeat(MAX_BYTES + 1)).contains("more than"));
         assert!(complaint("---\nitems: []\n---\n").contains("a second document"));
+        assert!(complaint(&format!("items:\n[{}]", "a,".repeat(500_000))).contains("f.yaml:2:1: a line of more than"));
     }
 }
