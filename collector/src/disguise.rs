@@ -24,9 +24,30 @@ pub fn safe(text: &str) -> String {
     })
 }
 
+/// JSON with those characters in JSON's own escapes: the same to a program, and safe to look at. They can only stand
+/// inside its strings.
+pub fn safe_json(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut safe, c| {
+        match c {
+            '\n' => safe.push(c),
+            c if disguises(c) => safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            c => safe.push(c),
+        }
+        safe
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_in_its_own_escapes() {
+        let value = serde_json::json!({"a\u{202e}": "\u{9b}31m \u{e0041} 日本"});
+        let shown = safe_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!shown.chars().any(|c| c != '\n' && disguises(c)), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
 
     #[test]
     fn a_hosts_name_cannot_write_on_the_terminal() {

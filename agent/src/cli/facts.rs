@@ -46,7 +46,7 @@ impl Facts {
         let shown = show(&observe(&host, &wanted), &wanted)?;
         let text = match self.format {
             Format::Json => safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n",
-            Format::Yaml => serde_yaml::to_string(&shown)?,
+            Format::Yaml => safe_text::yaml(serde_yaml::to_string(&shown)?, &shown)?,
         };
         printer::print_data(&text)?;
         Ok(0)

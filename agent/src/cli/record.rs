@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Usage, printer};
+use super::{Usage, printer, safe_text};
 use crate::live::Live;
 use crate::{durable, record};
 
@@ -25,7 +25,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let host = Live::open(self.root.as_deref())?;
-        let text = serde_json::to_string(&record::record(&host))? + "\n";
+        let text = safe_text::json(&serde_json::to_string(&record::record(&host))?) + "\n";
         match self.output {
             Some(path) => {
                 // Putting a file in place of /dev/null, or of the link /dev/stdout, would break the machine.

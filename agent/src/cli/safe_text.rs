@@ -25,6 +25,15 @@ pub(crate) fn json(text: &str) -> String {
     safe
 }
 
+/// YAML that is safe to look at. Plain YAML has no escapes, so what holds such characters is written as JSON, which YAML
+/// 1.2 reads as it is.
+pub(crate) fn yaml(text: String, value: &serde_json::Value) -> serde_json::Result<String> {
+    if text.chars().any(|c| c != '\n' && is_hostile(c)) {
+        return Ok(json(&serde_json::to_string_pretty(value)?) + "\n");
+    }
+    Ok(text)
+}
+
 fn escape(text: &str, keep_lines: bool) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -63,6 +72,15 @@ mod tests {
         }
         assert_eq!(line("naïve 日本 ✓"), "naïve 日本 ✓");
         assert_eq!(lines("a\nb\x07"), "a\nb\\u{7}");
+    }
+
+    #[test]
+    fn yaml_that_would_act_in_a_terminal_is_written_as_json_that_yaml_reads() {
+        let value = serde_json::json!({"a": "\u{202e}x"});
+        let shown = yaml(serde_yaml::to_string(&value).unwrap(), &value).unwrap();
+        assert!(!shown.contains('\u{202e}'), "{shown}");
+        assert_eq!(serde_yaml::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        assert_eq!(yaml("a: x\n".into(), &serde_json::json!({"a": "x"})).unwrap(), "a: x\n");
     }
 
     #[test]

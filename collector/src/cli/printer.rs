@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use crate::disguise::safe;
+use crate::disguise::{safe, safe_json};
 
 /// One line to standard output.
 pub fn line(text: &str) -> std::io::Result<()> {
@@ -18,7 +18,7 @@ pub fn line(text: &str) -> std::io::Result<()> {
 pub fn json(value: &impl Serialize) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
     let text = serde_json::to_string_pretty(value).map_err(std::io::Error::other)?;
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", safe_json(&text))?;
     out.flush()
 }
 
