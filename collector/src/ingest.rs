@@ -32,9 +32,8 @@ pub async fn enrol(app: &App, envelope: &[u8], now: DateTime<Utc>) -> Result<Enr
     let enrolment = seal::verify::<Enrolment>(envelope, &key)?;
     let stated = enrolment.statement();
     for (what, text) in [("name", &stated.name), ("system", &stated.system)] {
-        // SQLite's length() ends at a NUL, so the store's own check would blame the wrong thing.
-        if text.is_empty() || text.len() > MAX_LABEL || text.contains('\0') {
-            return Err(Refusal::Invalid(format!("a host's {what} is 1 to {MAX_LABEL} bytes, none of them NUL")));
+        if text.is_empty() || text.len() > MAX_LABEL {
+            return Err(Refusal::Invalid(format!("a host's {what} is 1 to {MAX_LABEL} bytes")));
         }
     }
     if stated.machine.as_ref().is_some_and(|machine| machine.len() > MAX_LABEL) {
