@@ -112,4 +112,4 @@ finally:
     for process in started:
         process.wait(timeout=20)
 print()
-print("The weight of an unchanged report on the wire is counted by the scenario `an_unchanged_report_is_small_on_the_wire` in tests/.")
+print("The weight of an unchanged report on the wire is counted by the scenario `the_first_report_begins_the_chain_and_facts_travel_once` (tests/run scenarios).")
