@@ -10,6 +10,7 @@ pub(crate) mod run;
 use anyhow::{Context as _, bail};
 use audit::baseline::Baseline;
 use audit::digest::Digest;
+use audit::duration::Length;
 use audit::evaluate::evaluate;
 use audit::facts::{AnyFacts, FactSet};
 use audit::finding::{Finding, Status, Summary};
@@ -180,6 +181,7 @@ impl Collector {
             baseline: baseline.digest,
             lifecycles: self.lifecycles.digest,
             findings: self.spool.keep(&evidence(&findings)?)?,
+            interval: u64::try_from(self.config.interval.as_millis()).ok().map(Length::of_milliseconds),
             probes: probes.into_iter().map(|(name, of)| (name.to_owned(), of)).collect(),
         };
         Ok((manifest, summary))

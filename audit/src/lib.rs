@@ -27,5 +27,6 @@ pub mod reconcile;
 pub mod report;
 pub mod seal;
 pub mod shipped;
+pub mod silence;
 pub mod version;
 pub mod yaml;

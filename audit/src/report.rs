@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::duration::Length;
 use crate::seal::Statement;
 
 /// The identity of a host, given by the collector at enrolment: 32 hexadecimal digits.
@@ -91,6 +92,9 @@ pub struct Manifest {
     pub lifecycles: Digest,
     /// The SHA-256 of its findings, canonical JSON: kept as evidence.
     pub findings: Digest,
+    /// How often the agent says it reports: after two of these it is missed. Agents before it stated none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Length>,
     /// Each probe's facts.
     pub probes: BTreeMap<String, ProbeFacts>,
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audit::baseline::Baseline;
+use audit::duration::Length;
 use audit::lifecycle::Lifecycles;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use ed25519_dalek::SigningKey;
@@ -32,6 +33,8 @@ pub struct App {
     pub outbox: Wake,
     /// Whether alerts have anywhere to go.
     pub alerts: bool,
+    /// How long a host may say nothing, where that is configured for all.
+    pub silent_after: Option<Length>,
     /// How many bodies may be inflated at once.
     pub inflating: Arc<Semaphore>,
     /// How many requests may be under way at once.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use audit::duration::Length;
 use audit::yaml::{Complaint, Document};
 use serde::Deserialize;
 
@@ -29,6 +30,10 @@ pub struct Config {
     /// Where alerts go.
     #[serde(default)]
     pub slack: Option<Slack>,
+    /// How long a host may say nothing before it counts as silent: `10m`. Two of the intervals each host states where
+    /// nothing is said.
+    #[serde(default)]
+    pub silent_after: Option<Length>,
     /// The baseline all hosts are judged by; the shipped `linux-server` where none is named.
     #[serde(default)]
     pub baseline: Option<PathBuf>,
@@ -99,6 +104,9 @@ impl Config {
         }
         if let Some(url) = &config.public_url {
             check_url(url, config.tls.is_some()).map_err(|message| document.complain("public_url", &message))?;
+        }
+        if config.silent_after.is_some_and(|length| length.milliseconds() < 1000) {
+            return Err(document.complain("silent_after", "less than a second of silence is no silence"));
         }
         if let Some(slack) = &config.slack {
             match (&slack.webhook, &slack.webhook_file) {

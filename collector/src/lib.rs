@@ -20,5 +20,6 @@ pub mod outbox;
 pub mod reconciling;
 pub mod secret;
 pub mod serve;
+pub mod silence;
 pub mod store;
 pub mod web;

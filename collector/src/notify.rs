@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::store::chain::ChainFinding;
 use crate::store::drifts::Entry;
 use crate::store::hosts::Host;
+use crate::store::silences::Silence;
 
 /// One message: about one host, and one report or one lapse of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +59,42 @@ impl Alert {
         }
     }
 
+    /// About a host that says nothing.
+    pub fn of_silence(host: &Host, silence: &Silence, public_url: &str) -> Self {
+        let why = format!(
+            "nothing came since {} and it may be silent for {}; what changes there is not seen",
+            said(silence.since),
+            silence.allowed
+        );
+        let part = Part { what: "silence".into(), change: None, between: None, why };
+        Self {
+            title: format!("{} ({}): it is silent", host.name, host.environment),
+            parts: vec![part],
+            link: format!("{public_url}/hosts/{}", host.id),
+        }
+    }
+
+    /// About a host that was silent and is heard again.
+    pub fn of_return(host: &Host, silence: &Silence, heard: DateTime<Utc>, public_url: &str) -> Self {
+        let why = format!("a report came at {}, the first since {}", said(heard), said(silence.since));
+        let part = Part { what: "silence is over".into(), change: None, between: None, why };
+        Self {
+            title: format!("{} ({}): it is heard again", host.name, host.environment),
+            parts: vec![part],
+            link: format!("{public_url}/hosts/{}", host.id),
+        }
+    }
+
     /// To see whether alerts arrive.
     pub fn test(by: &str, public_url: &str) -> Self {
         let why = format!("{by} asked for it; nothing has happened");
         let part = Part { what: "a test".into(), change: None, between: None, why };
         Self { title: "Plumbline: a test of alerts".into(), parts: vec![part], link: public_url.to_owned() }
     }
+}
+
+fn said(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 impl Part {

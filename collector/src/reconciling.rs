@@ -29,7 +29,7 @@ use crate::store::drifts::{self, Entry};
 use crate::store::hosts::{self, Host, Progress, State};
 use crate::store::known::{self, Remembered};
 use crate::store::reports::{self, Stored};
-use crate::store::{Conn, changes, facts, findings, outbox, sessions};
+use crate::store::{Conn, changes, facts, findings, outbox, sessions, silences};
 use judge::{Case, Outcome};
 
 /// How often it is looked at what time alone decides: deadlines, windows, gaps that did not close.
@@ -94,6 +94,7 @@ struct Gathered {
 async fn next_report(app: &App, id: &HostId) -> Result<bool, Refusal> {
     let Some(gathered) = gather(app, id).await? else { return Ok(false) };
     let (baseline, lifecycles, now) = (Arc::clone(&app.baseline), Arc::clone(&app.lifecycles), now());
+    let interval = gathered.manifest.interval;
     let judged = tokio::task::spawn_blocking(move || {
         let case = Case {
             host: &gathered.host,
@@ -116,6 +117,7 @@ async fn next_report(app: &App, id: &HostId) -> Result<bool, Refusal> {
         return Ok(true);
     }
     write(app, &mut db, &host, &report, &outcome, now).await?;
+    silences::set_interval(&mut db, &host.id, interval).await?;
     db.commit().await?;
     app.outbox.wake();
     Ok(true)

@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod pages;
 pub mod reports;
 pub mod sessions;
+pub mod silences;
 pub mod tokens;
 
 use std::path::Path;

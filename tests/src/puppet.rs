@@ -148,6 +148,7 @@ impl Bodies {
             baseline: Digest::of(b"a baseline"),
             lifecycles: Digest::of(b"dates"),
             findings: Digest::of(&findings),
+            interval: None,
             probes: BTreeMap::from([("packages".into(), facts)]),
         };
         Self { manifest: serde_json::to_vec(&manifest).unwrap(), findings, items, state }

@@ -62,6 +62,7 @@ fn spooled_after(used: u64, url: &str, count: u8) -> (tempfile::TempDir, State) 
             baseline: items,
             lifecycles: items,
             findings: items,
+            interval: None,
             probes: BTreeMap::from([("p".to_owned(), ProbeFacts { schema: 1, items, state: items })]),
         };
         let report = Report {

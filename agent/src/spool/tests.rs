@@ -79,6 +79,7 @@ fn next(spool: &Spool, facts: u8) -> Sealed<Report> {
         baseline: Digest::of(b"b"),
         lifecycles: Digest::of(b"l"),
         findings: spool.keep(b"[]").unwrap(),
+        interval: None,
         probes: [("p".to_owned(), ProbeFacts { schema: 1, items, state: items })].into(),
     };
     let report = Report {

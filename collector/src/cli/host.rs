@@ -94,7 +94,10 @@ pub(super) async fn findings(command: Findings) -> Result<(), Failure> {
 fn table(hosts: Vec<Host>) -> std::io::Result<()> {
     let rows = hosts.into_iter().map(|host| {
         let heard = host.last_received.map_or_else(|| "never".to_owned(), printer::instant);
-        let state = host.state.name().to_owned();
+        let state = match host.silent_since {
+            Some(_) => format!("{}, silent", host.state.name()),
+            None => host.state.name().to_owned(),
+        };
         vec![host.name, state, host.environment.name().to_owned(), host.roles.join(", "), heard, host.id.to_string()]
     });
     printer::table(&["HOST", "STATE", "ENVIRONMENT", "ROLES", "LAST REPORT", "ID"], rows.collect())
@@ -104,6 +107,9 @@ fn show(shown: Shown) -> std::io::Result<()> {
     let host = &shown.host;
     printer::line(&format!("{} ({}), {} in {}", host.name, host.id, host.state.name(), host.environment))?;
     printer::line(&format!("{}; report {} of {} judged", host.system, host.judged_sequence, host.head_sequence))?;
+    if let Some(since) = host.silent_since {
+        printer::line(&format!("silent: nothing came since {}", printer::instant(since)))?;
+    }
     let summary = shown.summary;
     printer::line(&format!(
         "{} pass, {} deviate, {} unknown, {} not applicable",

@@ -17,7 +17,7 @@ use crate::store::accounts::Role;
 use crate::store::chain::{self, ChainFinding};
 use crate::store::findings::Deviation;
 use crate::store::hosts::{self, Host};
-use crate::store::{audit_log, drifts, reports};
+use crate::store::{audit_log, drifts, reports, silences};
 
 /// `GET /api/v1/hosts`
 pub async fn list(
@@ -88,7 +88,11 @@ pub async fn findings(
     caller.must_be(Role::Viewer)?;
     let mut db = app.store.read().await?;
     let host = hosts::named_by_person(&mut db, &name).await?;
-    Ok(Json(Page { items: crate::store::findings::of_host(&mut db, &host.id).await?, next: None }))
+    let mut items = crate::store::findings::of_host(&mut db, &host.id).await?;
+    if let Some(silence) = silences::open(&mut db, &host.id).await? {
+        items.insert(0, audit::silence::finding(silence.since, silence.allowed));
+    }
+    Ok(Json(Page { items, next: None }))
 }
 
 /// A report, without its envelope.

@@ -131,6 +131,7 @@ pub(crate) fn app(store: Store, base: &str) -> App {
         judge: Wake::default(),
         outbox: Wake::default(),
         alerts: true,
+        silent_after: None,
         inflating: Arc::new(Semaphore::new(2)),
         requests: Arc::new(Semaphore::new(2000)),
         attempts: Arc::default(),
@@ -182,6 +183,7 @@ impl Observation {
             baseline: Digest::of(b"another baseline"),
             lifecycles: Digest::of(b"other dates"),
             findings: Digest::of(&findings),
+            interval: None,
             probes: BTreeMap::from([("packages".to_owned(), facts)]),
         };
         let manifest = serde_json::to_vec(&manifest).unwrap();

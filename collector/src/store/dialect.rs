@@ -23,6 +23,7 @@ const OLDEST: (u32, u32, u32) = (3, 51, 3);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
     (2, "nothing is replaced", include_str!("../../migrations/sqlite/0002_nothing_is_replaced.sql")),
+    (3, "silence", include_str!("../../migrations/sqlite/0003_silence.sql")),
 ];
 
 /// The writer's pool of one, and the readers' pool.

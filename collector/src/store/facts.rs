@@ -99,7 +99,8 @@ mod tests {
         let (store, _folder) = store().await;
         let mut db = store.write().await.unwrap();
         let [baseline, lifecycles, findings] = [b"b", b"l", b"f"].map(|bytes| Digest::of(bytes));
-        let manifest = Manifest { agent: "0".into(), baseline, lifecycles, findings, probes: BTreeMap::new() };
+        let manifest =
+            Manifest { agent: "0".into(), baseline, lifecycles, findings, interval: None, probes: BTreeMap::new() };
         let id = Digest::of(b"manifest");
         add(&mut db, id, 8, b"manifest", at(0)).await.unwrap();
         assert_eq!(lacks(&mut db, id).await.unwrap(), [id]);

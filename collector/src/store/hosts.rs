@@ -62,6 +62,8 @@ pub struct Host {
     pub head_sequence: u64,
     /// When its newest report came.
     pub last_received: Option<DateTime<Utc>>,
+    /// Since when it says nothing, if it is silent for longer than it may.
+    pub silent_since: Option<DateTime<Utc>>,
     /// The number of the newest report judged; 0 for none.
     pub judged_sequence: u64,
     /// That report's id.
@@ -125,19 +127,19 @@ pub async fn add(db: &mut Conn, host: &Newcomer<'_>, now: DateTime<Utc>) -> Resu
 
 /// The host of that id.
 pub async fn find(db: &mut Conn, id: &str) -> Result<Option<Host>, Refusal> {
-    let row = sqlx::query("SELECT * FROM hosts WHERE id = $1").bind(id).fetch_optional(db).await?;
+    let row = sqlx::query("SELECT * FROM hosts_now WHERE id = $1").bind(id).fetch_optional(db).await?;
     row.map(host).transpose()
 }
 
 /// The host of that key.
 pub async fn find_by_key(db: &mut Conn, public_key: &str) -> Result<Option<Host>, Refusal> {
-    let row = sqlx::query("SELECT * FROM hosts WHERE public_key = $1").bind(public_key).fetch_optional(db).await?;
+    let row = sqlx::query("SELECT * FROM hosts_now WHERE public_key = $1").bind(public_key).fetch_optional(db).await?;
     row.map(host).transpose()
 }
 
 /// The host a person means by an id or a name; a name that several bear is refused.
 pub async fn named_by_person(db: &mut Conn, id_or_name: &str) -> Result<Host, Refusal> {
-    let rows = sqlx::query("SELECT * FROM hosts WHERE id = $1 OR name = $1 ORDER BY id LIMIT 2")
+    let rows = sqlx::query("SELECT * FROM hosts_now WHERE id = $1 OR name = $1 ORDER BY id LIMIT 2")
         .bind(id_or_name)
         .fetch_all(db)
         .await?;
@@ -153,7 +155,7 @@ pub async fn named_by_person(db: &mut Conn, id_or_name: &str) -> Result<Host, Re
 
 /// Hosts after the one of id `after` (empty: from the start), by id.
 pub async fn list(db: &mut Conn, after: &str, limit: i64) -> Result<Vec<Host>, Refusal> {
-    let rows = sqlx::query("SELECT * FROM hosts WHERE id > $1 ORDER BY id LIMIT $2")
+    let rows = sqlx::query("SELECT * FROM hosts_now WHERE id > $1 ORDER BY id LIMIT $2")
         .bind(after)
         .bind(limit)
         .fetch_all(db)
@@ -244,6 +246,7 @@ fn host(row: Row) -> Result<Host, Refusal> {
         inspected_by: row.try_get("inspected_by")?,
         head_sequence: unsigned(row.try_get("head_sequence")?),
         last_received: maybe_instant(row.try_get("last_received")?)?,
+        silent_since: maybe_instant(row.try_get("silent_since")?)?,
         judged_sequence: unsigned(row.try_get("judged_sequence")?),
         judged_report: judged_report.as_deref().map(digest).transpose()?,
         judged_with: row.try_get("judged_with")?,

@@ -185,7 +185,8 @@ mod tests {
             add(&mut db, &sealed.verified, &sealed.bytes, arrival).await.unwrap();
         }
         let [baseline, lifecycles, findings] = [b"b", b"l", b"f"].map(|bytes| Digest::of(bytes));
-        let manifest = Manifest { agent: "0".into(), baseline, lifecycles, findings, probes: Default::default() };
+        let manifest =
+            Manifest { agent: "0".into(), baseline, lifecycles, findings, interval: None, probes: Default::default() };
         facts::add_needs(&mut db, Digest::of(b"two"), &manifest).await.unwrap();
         assert_eq!(reports::next_complete(&mut db, &host, 0).await.unwrap(), None);
         facts::add(&mut db, findings, 1, b"f", at(1)).await.unwrap();

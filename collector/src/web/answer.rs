@@ -7,7 +7,6 @@ pub mod overview;
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use chrono::Duration;
 
 use super::frame::{Frame, List, Message, Visitor, page};
 use super::rows::{DriftRow, Drifted, HostRef, sentence};
@@ -15,10 +14,6 @@ use super::session::Session;
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::store::pages;
-
-/// An active host that was not heard for this long is silent: its reports come every five minutes, spread over as much
-/// again.
-pub const SILENT_AFTER: Duration = Duration::minutes(15);
 
 /// What a handler made, or the page that says why not.
 pub fn answer(visitor: Option<Visitor>, made: Result<Response, Refusal>) -> Response {

@@ -5,11 +5,11 @@ use sqlx::Row as _;
 
 use super::super::hosts::State;
 use super::super::tokens::Environment;
-use super::super::{Conn, Row, instant, maybe_instant, micros, named};
+use super::super::{Conn, Row, instant, maybe_instant, named};
 use super::{size, with_total};
 use crate::error::Refusal;
 
-/// How many hosts there are of one environment and state, and how many of them were not heard since.
+/// How many hosts there are of one environment and state, and how many of them are silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCount {
     /// Where they work.
@@ -18,18 +18,17 @@ pub struct HostCount {
     pub state: State,
     /// How many.
     pub hosts: usize,
-    /// How many of them were last heard before the instant asked about.
+    /// How many of them say nothing for longer than they may.
     pub silent: usize,
 }
 
-/// Counts all hosts; silent are those not heard since `heard_since`.
-pub async fn host_counts(db: &mut Conn, heard_since: DateTime<Utc>) -> Result<Vec<HostCount>, Refusal> {
+/// Counts all hosts.
+pub async fn host_counts(db: &mut Conn) -> Result<Vec<HostCount>, Refusal> {
     let rows = sqlx::query(
         "SELECT environment, state, COUNT(*) AS hosts,
-                SUM(CASE WHEN COALESCE(last_received, inspected, enrolled) < $1 THEN 1 ELSE 0 END) AS silent
-         FROM hosts GROUP BY environment, state ORDER BY environment, state",
+                SUM(CASE WHEN silent_since IS NOT NULL THEN 1 ELSE 0 END) AS silent
+         FROM hosts_now GROUP BY environment, state ORDER BY environment, state",
     )
-    .bind(micros(heard_since))
     .fetch_all(db)
     .await?;
     let count = |row: Row| {
@@ -62,7 +61,7 @@ pub struct Listed {
     pub enrolled: DateTime<Utc>,
     /// When it last reported.
     pub heard: Option<DateTime<Utc>>,
-    /// Whether it was not heard since the instant asked about.
+    /// Whether it is active and says nothing for longer than it may.
     pub silent: bool,
     /// Changes nobody approved that are still open.
     pub unapproved: usize,
@@ -75,7 +74,7 @@ pub struct Listed {
 pub enum Which {
     /// All.
     All,
-    /// Active and not heard since.
+    /// Active, and found silent.
     Silent,
     /// Not yet inspected.
     Pending,
@@ -92,28 +91,20 @@ impl Which {
 }
 
 /// Hosts, those that need somebody first, and how many there are of that kind.
-pub async fn hosts(
-    db: &mut Conn,
-    which: Which,
-    heard_since: DateTime<Utc>,
-    limit: i64,
-    offset: i64,
-) -> Result<(Vec<Listed>, usize), Refusal> {
+pub async fn hosts(db: &mut Conn, which: Which, limit: i64, offset: i64) -> Result<(Vec<Listed>, usize), Refusal> {
     let rows = sqlx::query(
         "SELECT *, COUNT(*) OVER () AS total FROM (
            SELECT h.id, h.name, h.system, h.environment, h.roles, h.state, h.enrolled, h.last_received,
-                  CASE WHEN h.state = 'active' AND COALESCE(h.last_received, h.inspected, h.enrolled) < $1
-                       THEN 1 ELSE 0 END AS silent,
+                  CASE WHEN h.state = 'active' AND h.silent_since IS NOT NULL THEN 1 ELSE 0 END AS silent,
                   (SELECT COUNT(*) FROM drifts d
                    WHERE d.host = h.id AND d.closed IS NULL AND d.verdict = 'unauthorised') AS unapproved,
                   (SELECT COUNT(*) FROM deviations v WHERE v.host = h.id AND v.resolved IS NULL) AS deviations
-           FROM hosts h) AS listed
-         WHERE $2 = 0 OR ($2 = 1 AND silent = 1) OR ($2 = 2 AND state = 'pending')
+           FROM hosts_now h) AS listed
+         WHERE $1 = 0 OR ($1 = 1 AND silent = 1) OR ($1 = 2 AND state = 'pending')
          ORDER BY CASE state WHEN 'quarantined' THEN 0 WHEN 'active' THEN 1 ELSE 2 END,
                   CASE WHEN state = 'active' THEN unapproved ELSE 0 END DESC, silent DESC, name, id
-         LIMIT $3 OFFSET $4",
+         LIMIT $2 OFFSET $3",
     )
-    .bind(micros(heard_since))
     .bind(which.number())
     .bind(limit)
     .bind(offset)
@@ -147,9 +138,11 @@ pub async fn first_report(db: &mut Conn, host: &str) -> Result<Option<DateTime<U
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::silences;
     use super::super::super::testing::{at, store};
     use super::super::testing::{NOBODY, drifted, host};
     use super::*;
+    use audit::duration::Length;
 
     #[tokio::test]
     async fn hosts_that_need_somebody_stand_first() {
@@ -164,14 +157,17 @@ mod tests {
         ] {
             host(&mut db, name, digit, state, heard).await;
         }
+        silences::begin(&mut db, &"b".repeat(32).try_into().unwrap(), at(10), Length::of_milliseconds(1), at(50))
+            .await
+            .unwrap();
         drifted(&mut db, 'c', "packages", 20, NOBODY, true).await;
-        let (listed, total) = hosts(&mut db, Which::All, at(50), 10, 0).await.unwrap();
+        let (listed, total) = hosts(&mut db, Which::All, 10, 0).await.unwrap();
         let names: Vec<&str> = listed.iter().map(|host| host.name.as_str()).collect();
         assert_eq!((names, total), (vec!["d-cloned", "c-drifted", "b-silent", "a-well", "e-new"], 5));
         assert_eq!((listed[1].unapproved, listed[2].silent), (1, true));
-        assert_eq!(hosts(&mut db, Which::Silent, at(50), 10, 0).await.unwrap().1, 1);
-        assert_eq!(hosts(&mut db, Which::Pending, at(50), 10, 0).await.unwrap().0[0].name, "e-new");
-        let counts = host_counts(&mut db, at(50)).await.unwrap();
+        assert_eq!(hosts(&mut db, Which::Silent, 10, 0).await.unwrap().1, 1);
+        assert_eq!(hosts(&mut db, Which::Pending, 10, 0).await.unwrap().0[0].name, "e-new");
+        let counts = host_counts(&mut db).await.unwrap();
         let active = counts.iter().find(|count| count.state == State::Active).unwrap();
         assert_eq!((active.hosts, active.silent), (3, 1));
     }

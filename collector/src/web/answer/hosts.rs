@@ -17,7 +17,7 @@ use super::super::rows::{HostRef, href, sentence, tone, verdict_words};
 use super::super::session::Session;
 use super::super::timeline::{Entry, newest_first};
 use super::overview::{chain_row, inspect_command};
-use super::{PAGE, SILENT_AFTER, answer, next_page, page_href, page_of, rows};
+use super::{PAGE, answer, next_page, page_href, page_of, rows};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::store::Conn;
@@ -49,7 +49,7 @@ async fn make_list(app: &App, session: &Session, asked: &str) -> Result<Response
     let now = now();
     let (number, offset) = page_of(asked);
     let mut db = app.store.read().await?;
-    let (listed, total) = pages::hosts(&mut db, Which::All, now - SILENT_AFTER, PAGE, offset).await?;
+    let (listed, total) = pages::hosts(&mut db, Which::All, PAGE, offset).await?;
     let row = |host: pages::Listed| HostRow {
         standing: standing(host.state, host.silent),
         heard: host.heard.map(|at| Moment::new(at, now)),
@@ -88,8 +88,7 @@ async fn make_one(app: &App, session: &Session, id: String) -> Result<Response, 
     let Some(host) = hosts::find(&mut db, &id).await? else {
         return Err(Refusal::NotFound("host of this id".into()));
     };
-    let heard = host.last_received.or(host.inspected).unwrap_or(host.enrolled);
-    let standing = standing(host.state, heard < now - SILENT_AFTER);
+    let standing = standing(host.state, host.silent_since.is_some());
     let open = Filter { open: true, host: Some(&id), ..Filter::default() };
     let drifts = pages::drifts(&mut db, &open, PAGE, 0).await?;
     let (doubts, _) = pages::doubts(&mut db, Some(&id), FINDINGS).await?;

@@ -13,7 +13,7 @@ use super::super::moment::Moment;
 use super::super::overview::{ChainRow, Fleet, Overview, RuleRow, Unapproved, Waiting};
 use super::super::rows::HostRef;
 use super::super::session::Session;
-use super::{SILENT_AFTER, answer, rows};
+use super::{answer, rows};
 use crate::app::{App, now};
 use crate::error::Refusal;
 use crate::store::hosts::State as HostState;
@@ -30,7 +30,6 @@ pub async fn get(State(app): State<App>, session: Session) -> Response {
 
 async fn make(app: &App, session: &Session) -> Result<Response, Refusal> {
     let now = now();
-    let heard_since = now - SILENT_AFTER;
     let mut db = app.store.read().await?;
     let open = Filter { verdict: Some(Verdict::Unauthorised), open: true, counted: true, ..Filter::default() };
     let waiting = Filter { verdict: Some(Verdict::AwaitingApproval), ..open };
@@ -38,12 +37,12 @@ async fn make(app: &App, session: &Session) -> Result<Response, Refusal> {
     let (on_hosts, oldest) = pages::unapproved(&mut db).await?;
     let awaiting = pages::drifts(&mut db, &waiting, SHOWN, 0).await?;
     let (doubts, doubts_total) = pages::doubts(&mut db, None, SHOWN).await?;
-    let (silent, silent_total) = pages::hosts(&mut db, Which::Silent, heard_since, SHOWN, 0).await?;
-    let (pending, pending_total) = pages::hosts(&mut db, Which::Pending, heard_since, SHOWN, 0).await?;
+    let (silent, silent_total) = pages::hosts(&mut db, Which::Silent, SHOWN, 0).await?;
+    let (pending, pending_total) = pages::hosts(&mut db, Which::Pending, SHOWN, 0).await?;
     let (broken, broken_total) = pages::broken_rules(&mut db, SHOWN).await?;
     let template = Overview {
         frame: Frame::of(session.visitor.clone(), Place::Overview, now),
-        fleet: fleet(&pages::host_counts(&mut db, heard_since).await?),
+        fleet: fleet(&pages::host_counts(&mut db).await?),
         unapproved: Unapproved { hosts: on_hosts, oldest: oldest.map(|at| Moment::new(at, now)) },
         drifts: rows(drifts, Some("/drift?verdict=open".into())),
         awaiting: rows(awaiting, Some("/drift?verdict=awaiting-approval".into())),
