@@ -91,6 +91,14 @@ impl Collector {
         &self.host
     }
 
+    /// The paths and globs that the rules ask probes to look at besides what those always read.
+    pub(crate) fn asked(&mut self) -> Vec<String> {
+        // A baseline that cannot be read is the next cycle's error, not the watch's.
+        let _said_by_the_cycle = self.reread_baseline();
+        let rules = self.baseline.as_ref().map(|(_, baseline)| baseline.expectations()).unwrap_or_default();
+        probes::ALL.iter().flat_map(|topic| topic.asked(&rules)).collect()
+    }
+
     /// Observes, judges, signs and spools, once.
     pub(crate) fn cycle(&mut self, occasion: Occasion) -> anyhow::Result<Outcome> {
         let cleared = self.spool.clear().context("reading receipts")?;
@@ -143,15 +151,16 @@ impl Collector {
 
     fn observe(&mut self) -> anyhow::Result<(FactSet, Vec<(&'static str, ProbeFacts)>)> {
         let cycle = self.memory.begin(&self.host, Utc::now().timestamp());
+        let rules = self.baseline.as_ref().map(|(_, baseline)| baseline.expectations()).unwrap_or_default();
         let mut facts = FactSet::default();
         let mut named = Vec::new();
         for topic in probes::ALL.iter().copied() {
-            let known = self.memory.recall(topic, &cycle);
+            let known = self.memory.recall(topic, &rules, &cycle);
             let known = known.filter(|known| self.spool.has(known.named.items) && self.spool.has(known.named.state));
             let (observed, of) = match known {
                 Some(known) => (known.facts, known.named),
                 None => {
-                    let (observed, seen) = cycle.observe(topic);
+                    let (observed, seen) = cycle.observe(topic, &rules);
                     let (observed, encoded) = sendable(topic, observed)?;
                     let items = self.spool.keep(&encoded.items)?;
                     let state = self.spool.keep(&encoded.state)?;

@@ -13,13 +13,13 @@ mod ntp;
 pub(crate) mod sys;
 mod timesync;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use audit::host::{Entry, Gap, GapKind, Host, Question, Stat};
+use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
 
 use fs::Anchor;
-pub(crate) use fs::Look;
+pub(crate) use fs::{Last, Look};
 
 /// A machine as it runs, or a root file system at rest.
 pub(crate) struct Live {
@@ -36,14 +36,14 @@ impl Live {
     }
 
     /// What tells whether the file or folder at `path` changes.
-    pub(crate) fn look(&self, path: &Path) -> Look {
-        self.anchor.look(path)
+    pub(crate) fn look(&self, path: &Path, last: Last) -> Look {
+        self.anchor.look(path, last)
     }
 
     /// The file systems whose time stamps tell nothing: those mounted at /proc and /sys.
     pub(crate) fn volatile(&self) -> Vec<u64> {
-        let root = self.look(Path::new("/")).device();
-        let mounted = ["/proc", "/sys"].map(|path| self.look(Path::new(path)).device());
+        let root = self.look(Path::new("/"), Last::Followed).device();
+        let mounted = ["/proc", "/sys"].map(|path| self.look(Path::new(path), Last::Followed).device());
         mounted.into_iter().filter(|device| *device != root).flatten().collect()
     }
 
@@ -89,7 +89,27 @@ impl Host for Live {
     }
 
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
-        self.anchor.stat(path)
+        self.anchor.stat(path, Last::Followed)
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap> {
+        self.anchor.stat(path, Last::Itself)
+    }
+
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        self.anchor.link(path)
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        self.anchor.read_part(path, offset, length)
+    }
+
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        self.anchor.checksum(path, sum)
+    }
+
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        self.anchor.attribute(path, attribute)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {

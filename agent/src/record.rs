@@ -8,6 +8,6 @@ use crate::live::Live;
 /// Lets every probe look at `host`, and keeps what each saw.
 pub(crate) fn record(host: &Live) -> Recorded {
     let recording = Recording::new(host);
-    let _facts = observe(&recording, &[]);
+    let _facts = observe(&recording, &[], &[]);
     recording.finish()
 }

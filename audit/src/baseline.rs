@@ -126,6 +126,11 @@ impl Baseline {
         names.dedup();
         names
     }
+
+    /// What the rules expect, each of its own probe.
+    pub fn expectations(&self) -> Vec<Expectation> {
+        self.rules.iter().map(|rule| rule.expect.clone()).collect()
+    }
 }
 
 fn rule(document: &Document<'_>, path: &str, mapping: Mapping) -> Result<Rule, Complaint> {

@@ -6,18 +6,19 @@ use crate::baseline::{Baseline, Rule};
 use crate::facts::FactSet;
 use crate::finding::{Finding, Judgement, Status};
 use crate::host::{Gap, GapKind, Host};
-use crate::probe::{Context, Topic};
+use crate::probe::{Context, Expectation, Topic};
 use crate::probes;
 
-/// Observes everything `wanted` names and what those need; all probes where `wanted` is empty.
-pub fn observe(host: &dyn Host, wanted: &[&str]) -> FactSet {
+/// Observes everything `wanted` names and what those need; all probes where `wanted` is empty. `rules` are the expectations
+/// it will be judged by, for probes that look at what rules name.
+pub fn observe(host: &dyn Host, wanted: &[&str], rules: &[Expectation]) -> FactSet {
     let mut facts = FactSet::default();
     for topic in probes::ALL {
         let needed = wanted.is_empty()
             || wanted.contains(&topic.name())
             || wanted.iter().filter_map(|name| probes::find(name)).any(|other| other.needs().contains(&topic.name()));
         if needed {
-            facts.insert(topic.name(), topic.collect(host));
+            facts.insert(topic.name(), topic.collect(host, rules));
         }
     }
     facts

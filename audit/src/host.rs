@@ -11,7 +11,7 @@ pub mod gap;
 pub mod recorded;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,10 @@ pub use recorded::{Recorded, Recording};
 
 /// The largest file a probe may read, in bytes: dpkg's status of a full desktop is about 4 MiB.
 pub const MAX_FILE: u64 = 32 * 1024 * 1024;
+/// The largest part of a file read at once, in bytes.
+pub const MAX_PART: usize = 4 * 1024 * 1024;
+/// The largest file that is summed, in bytes.
+pub const MAX_SUMMED: u64 = 4 * 1024 * 1024 * 1024;
 /// The most entries a folder listing may have.
 pub const MAX_ENTRIES: usize = 100_000;
 
@@ -47,6 +51,22 @@ pub trait Host {
 
     /// Owner, mode and size of `path`, after following symbolic links.
     fn stat(&self, path: &Path) -> Result<Stat, Gap>;
+
+    /// What stands at `path` itself, a symbolic link in the last place not followed.
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap>;
+
+    /// Where the symbolic link at `path` points, as it is written there.
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap>;
+
+    /// At most `length` bytes (and at most [`MAX_PART`]) of the regular file at `path` from `offset`; fewer at its end.
+    /// For databases that are too large to be read whole.
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap>;
+
+    /// The checksum of the regular file at `path`, at most [`MAX_SUMMED`] bytes long, without holding it in memory.
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap>;
+
+    /// An extended attribute of `path`, a symbolic link in the last place not followed; `None` where it has none.
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap>;
 
     /// The answer to a question no file answers. On a root file system that is not running, a [`GapKind::NotLive`].
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap>;
@@ -83,6 +103,26 @@ pub enum EntryKind {
     Other,
 }
 
+/// A way to sum a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// FIPS 180-4.
+    Sha256,
+    /// RFC 1321: what dpkg keeps of each file. It tells accidents and careless hands, not a determined attacker.
+    Md5,
+}
+
+/// An extended attribute that carries rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attribute {
+    /// `security.capability`, capabilities(7): `struct vfs_cap_data`.
+    Capability,
+    /// `system.posix_acl_access`, acl(5).
+    AccessList,
+}
+
 /// Owner, mode and size of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
@@ -96,6 +136,12 @@ pub struct Stat {
     pub gid: u32,
     /// Size in bytes.
     pub size: u64,
+    /// When its content last changed, in seconds since 1970 (negative before).
+    #[serde(default)]
+    pub modified: i64,
+    /// The file system it stands on: tells one from another, and means nothing else.
+    #[serde(default)]
+    pub device: u64,
 }
 
 /// What no file answers. One variant is one exchange with the running system; the answer's bytes are as near to

@@ -39,6 +39,17 @@ pub trait Probe: Sized + Send + Sync + 'static {
     /// Observes. `host` admits only the declared reads and questions.
     fn collect(host: &dyn Host) -> Facts<Self::Item, Self::State>;
 
+    /// The paths and globs a rule asks the probe to look at besides its `READS`: how the files that a baseline names come
+    /// to be seen. They are admitted, watched and recorded as `READS` are.
+    fn asked(_expect: &Self::Expect) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Observes, knowing the rules it will be judged by. Only a probe that overrides [`Probe::asked`] has a use for them.
+    fn collect_for(host: &dyn Host, _rules: &[&Self::Expect]) -> Facts<Self::Item, Self::State> {
+        Self::collect(host)
+    }
+
     /// Judges. Says at least one thing, in particular `pass` when all is well, so that silence is never a pass.
     fn judge(expect: &Self::Expect, facts: &Facts<Self::Item, Self::State>, context: &Context<'_>) -> Vec<Judgement>;
 
@@ -104,8 +115,10 @@ pub trait Topic: Sync {
     fn asks(&self) -> &'static [Question];
     /// See [`Probe::NEEDS`].
     fn needs(&self) -> &'static [&'static str];
-    /// Observes `host`, held to the declared reads.
-    fn collect(&self, host: &dyn Host) -> AnyFacts;
+    /// Observes `host`, held to the declared reads and what `rules` ask for. Rules of other probes are passed over.
+    fn collect(&self, host: &dyn Host, rules: &[Expectation]) -> AnyFacts;
+    /// See [`Probe::asked`]: of all `rules`, sorted, each once.
+    fn asked(&self, rules: &[Expectation]) -> Vec<String>;
     /// All of it hidden behind one gap.
     fn hidden(&self, gap: Gap) -> AnyFacts;
     /// A typed expectation out of YAML.
@@ -157,8 +170,19 @@ impl<P: Probe> Topic for Erased<P> {
         P::NEEDS
     }
 
-    fn collect(&self, host: &dyn Host) -> AnyFacts {
-        Arc::new(P::collect(&Declared::new(host, P::READS, P::ASKS)))
+    fn collect(&self, host: &dyn Host, rules: &[Expectation]) -> AnyFacts {
+        let asked = self.asked(rules);
+        let reads: Vec<&str> = P::READS.iter().copied().chain(asked.iter().map(String::as_str)).collect();
+        let rules: Vec<&P::Expect> = rules.iter().filter_map(|rule| rule.downcast_ref()).collect();
+        Arc::new(P::collect_for(&Declared::new(host, &reads, P::ASKS), &rules))
+    }
+
+    fn asked(&self, rules: &[Expectation]) -> Vec<String> {
+        let rules = rules.iter().filter_map(|rule| rule.downcast_ref());
+        let mut asked: Vec<String> = rules.flat_map(P::asked).collect();
+        asked.sort();
+        asked.dedup();
+        asked
     }
 
     fn hidden(&self, gap: Gap) -> AnyFacts {

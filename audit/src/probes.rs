@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn facts_of_an_empty_host_survive_encoding() {
         for topic in ALL {
-            let facts = topic.collect(&Recorded::new());
+            let facts = topic.collect(&Recorded::new(), &[]);
             let bytes = topic.encode(&facts).unwrap();
             let again = topic.encode(&topic.decode(&bytes.items, &bytes.state).unwrap()).unwrap();
             assert_eq!(bytes, again, "{}", topic.name());

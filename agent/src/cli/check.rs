@@ -69,7 +69,7 @@ impl Check {
         let baseline = baselines::load(self.baseline.as_deref().or(config.baseline.as_deref()))?;
         let lifecycles = baselines::lifecycles()?;
         let host = Live::open(self.root.as_deref())?;
-        let facts = observe(&host, &baseline.probes());
+        let facts = observe(&host, &baseline.probes(), &baseline.expectations());
         let findings = evaluate(&baseline, &Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles });
         let name = host.name();
         match self.format {

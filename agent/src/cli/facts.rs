@@ -43,7 +43,7 @@ impl Facts {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let wanted = known_probes(&self.probes)?;
         let host = Live::open(self.root.as_deref())?;
-        let shown = show(&observe(&host, &wanted), &wanted)?;
+        let shown = show(&observe(&host, &wanted, &[]), &wanted)?;
         let text = match self.format {
             Format::Json => safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n",
             Format::Yaml => safe_text::yaml(serde_yaml::to_string(&shown)?, &shown)?,

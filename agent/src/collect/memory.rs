@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use audit::digest::Digest;
 use audit::facts::AnyFacts;
-use audit::host::{Entry, Gap, Host, Question, Stat};
-use audit::probe::Topic;
+use audit::host::{Attribute, Checksum, Entry, Gap, Host, Question, Stat};
+use audit::probe::{Expectation, Topic};
 use audit::report::ProbeFacts;
 
-use crate::live::{Live, Look};
+use crate::live::{Last, Live, Look};
 
 /// The last cycle, by probe.
 #[derive(Default)]
@@ -34,18 +34,21 @@ pub(super) struct Remembered {
 /// What a probe looked at and was told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    looks: BTreeMap<PathBuf, Look>,
+    looks: BTreeMap<(PathBuf, Last), Look>,
+    /// What the rules asked the probe to look at besides.
+    asked: Vec<String>,
     answers: BTreeMap<Question, Result<Digest, Gap>>,
     unsteady: bool,
 }
 
 impl Memory {
     /// What is remembered of `topic` if nothing it depends on has changed.
-    pub(super) fn recall(&self, topic: &dyn Topic, cycle: &Cycle<'_>) -> Option<Remembered> {
+    pub(super) fn recall(&self, topic: &dyn Topic, rules: &[Expectation], cycle: &Cycle<'_>) -> Option<Remembered> {
         let remembered = self.probes.get(topic.name())?;
         let seen = &remembered.seen;
         let same = !seen.unsteady
-            && seen.looks.iter().all(|(path, look)| cycle.live.look(path) == *look)
+            && seen.asked == topic.asked(rules)
+            && seen.looks.iter().all(|((path, last), look)| cycle.live.look(path, *last) == *look)
             && seen.answers.iter().all(|(question, answer)| named(&cycle.answer(*question)) == *answer);
         same.then(|| remembered.clone())
     }
@@ -79,9 +82,10 @@ pub(super) struct Cycle<'a> {
 
 impl Cycle<'_> {
     /// Observes `topic`, noting what it looks at.
-    pub(super) fn observe(&self, topic: &dyn Topic) -> (AnyFacts, Seen) {
-        let noting = Noting { cycle: self, seen: RefCell::default() };
-        let facts = topic.collect(&noting);
+    pub(super) fn observe(&self, topic: &dyn Topic, rules: &[Expectation]) -> (AnyFacts, Seen) {
+        let seen = Seen { asked: topic.asked(rules), ..Seen::default() };
+        let noting = Noting { cycle: self, seen: RefCell::new(seen) };
+        let facts = topic.collect(&noting, rules);
         (facts, noting.seen.into_inner())
     }
 
@@ -125,29 +129,54 @@ struct Noting<'a> {
 
 impl Noting<'_> {
     /// Noted before the look itself: what changes in between is then seen to differ by the next cycle.
-    fn note(&self, path: &Path) {
-        let look = self.cycle.live.look(path);
+    fn note(&self, path: &Path, last: Last) {
+        let look = self.cycle.live.look(path, last);
         let mut seen = self.seen.borrow_mut();
         seen.unsteady |= !look.is_steady(self.cycle.now, &self.cycle.volatile);
         // The first look counts: a later one may already show a change that the first read did not.
-        seen.looks.entry(path.to_owned()).or_insert(look);
+        seen.looks.entry((path.to_owned(), last)).or_insert(look);
     }
 }
 
 impl Host for Noting<'_> {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
-        self.note(path);
+        self.note(path, Last::Followed);
         self.cycle.live.read(path)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>, Gap> {
-        self.note(path);
+        self.note(path, Last::Followed);
         self.cycle.live.list(path)
     }
 
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
-        self.note(path);
+        self.note(path, Last::Followed);
         self.cycle.live.stat(path)
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap> {
+        self.note(path, Last::Itself);
+        self.cycle.live.lstat(path)
+    }
+
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        self.note(path, Last::Itself);
+        self.cycle.live.link(path)
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        self.note(path, Last::Followed);
+        self.cycle.live.read_part(path, offset, length)
+    }
+
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        self.note(path, Last::Followed);
+        self.cycle.live.checksum(path, sum)
+    }
+
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        self.note(path, Last::Itself);
+        self.cycle.live.attribute(path, attribute)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
@@ -165,9 +194,9 @@ mod tests {
     fn cycle(memory: &mut Memory, live: &Live, now: i64) -> bool {
         let topic = probes::find("packages").unwrap();
         let cycle = memory.begin(live, now);
-        let recalled = memory.recall(topic, &cycle).is_some();
+        let recalled = memory.recall(topic, &[], &cycle).is_some();
         if !recalled {
-            let (facts, seen) = cycle.observe(topic);
+            let (facts, seen) = cycle.observe(topic, &[]);
             let nothing = Digest::of(b"");
             memory.keep(topic, facts, ProbeFacts { schema: 1, items: nothing, state: nothing }, seen);
         }
@@ -209,8 +238,8 @@ mod tests {
     #[test]
     fn files_under_proc_are_never_taken_over() {
         let live = Live::open(None).unwrap();
-        let look = live.look(Path::new("/proc/self/status"));
+        let look = live.look(Path::new("/proc/self/status"), Last::Followed);
         assert!(!look.is_steady(i64::MAX, &live.volatile()));
-        assert!(live.look(Path::new("/etc")).is_steady(i64::MAX, &live.volatile()));
+        assert!(live.look(Path::new("/etc"), Last::Followed).is_steady(i64::MAX, &live.volatile()));
     }
 }

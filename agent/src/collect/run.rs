@@ -70,7 +70,7 @@ pub(crate) async fn forever(
             () = stop.asked() => break,
         }
         if watch.is_none() || occasion == Occasion::Woken || renewed.elapsed() > RENEWAL {
-            watch = begin_watch(&watched, &config, wakes.clone());
+            watch = begin_watch(&watched, &collector.asked(), &config, wakes.clone());
             renewed = Instant::now();
         }
         // What woke us up to here is seen by the cycle that follows.
@@ -127,8 +127,9 @@ fn say(outcome: anyhow::Result<Outcome>) -> bool {
 }
 
 /// Where nothing can be watched the interval still stands; the log says so.
-fn begin_watch(root: &Path, config: &Config, wakes: Sender<Wake>) -> Option<Watch> {
-    let reads: Vec<&str> = probes::ALL.iter().flat_map(|topic| topic.reads()).copied().collect();
+fn begin_watch(root: &Path, asked: &[String], config: &Config, wakes: Sender<Wake>) -> Option<Watch> {
+    let reads: Vec<&str> =
+        probes::ALL.iter().flat_map(|topic| topic.reads()).copied().chain(asked.iter().map(String::as_str)).collect();
     let own = config.baseline.as_deref().unwrap_or(Path::new(crate::cli::baselines::OWN));
     match Watch::begin(root, &reads, &[own], wakes) {
         Ok(watch) => Some(watch),

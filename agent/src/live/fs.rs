@@ -8,16 +8,25 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 
-use audit::host::{Entry, EntryKind, Gap, GapKind, MAX_ENTRIES, MAX_FILE, Stat, path_text};
+use audit::host::{
+    Attribute, Checksum, Entry, EntryKind, Gap, GapKind, MAX_ENTRIES, MAX_FILE, MAX_PART, MAX_SUMMED, Stat, path_text,
+};
+use md5::Md5;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use sha2::{Digest as Sum, Sha256};
 
 /// How often a lookup is tried again that a rename elsewhere disturbed: openat2(2) answers EAGAIN then.
 const TRIES: u32 = 16;
+/// The longest extended attribute Linux keeps is 64 KiB (xattr(7)); those that are read here are far shorter.
+const MAX_ATTRIBUTE: usize = 64 * 1024;
+/// How much of a file is held while it is summed.
+const BUFFER: usize = 128 * 1024;
 
 /// What was seen of a path at one instant, to tell later whether it has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +67,24 @@ impl Look {
     }
 }
 
+/// What a symbolic link in the last place of a path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Last {
+    /// What it points to.
+    Followed,
+    /// The link itself.
+    Itself,
+}
+
+impl Last {
+    fn flag(self) -> OFlags {
+        match self {
+            Self::Followed => OFlags::empty(),
+            Self::Itself => OFlags::NOFOLLOW,
+        }
+    }
+}
+
 /// A root folder.
 pub(super) struct Anchor {
     root: OwnedFd,
@@ -80,6 +107,22 @@ impl Anchor {
 
     /// The bytes of the regular file at `path`, at most [`MAX_FILE`].
     pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
+        let (file, size) = self.open_regular(path)?;
+        if size > MAX_FILE {
+            return Err(too_large(path));
+        }
+        // Files under /proc state no size, and any file may grow while it is read: the cap holds for both.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+        let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
+        read.map_err(|error| failed(path, &error))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(too_large(path));
+        }
+        Ok(bytes)
+    }
+
+    /// The regular file at `path`, open, and its size.
+    fn open_regular(&self, path: &Path) -> Result<(File, u64), Gap> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = self.reach(path, flags)?;
         let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
@@ -92,18 +135,7 @@ impl Anchor {
                 return Err(Gap::new(GapKind::Failed, path_text(path), "a FIFO, socket or device where a file is due"));
             }
         }
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        if size > MAX_FILE {
-            return Err(too_large(path));
-        }
-        // Files under /proc state no size, and any file may grow while it is read: the cap holds for both.
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        let read = File::from(file).take(MAX_FILE + 1).read_to_end(&mut bytes);
-        read.map_err(|error| gap(path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(too_large(path));
-        }
-        Ok(bytes)
+        Ok((File::from(file), u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
     /// What the folder at `path` holds, sorted by name, at most [`MAX_ENTRIES`].
@@ -135,9 +167,9 @@ impl Anchor {
         Ok(entries)
     }
 
-    /// Owner, mode and size of `path`, links followed. Opens nothing that could have a side effect.
-    pub(super) fn stat(&self, path: &Path) -> Result<Stat, Gap> {
-        let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC)?;
+    /// Owner, mode and size of `path`. Opens nothing that could have a side effect.
+    pub(super) fn stat(&self, path: &Path, last: Last) -> Result<Stat, Gap> {
+        let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | last.flag())?;
         let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
         Ok(Stat {
             kind: kind(FileType::from_raw_mode(stat.st_mode)),
@@ -145,12 +177,86 @@ impl Anchor {
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: stat.st_mtime,
+            device: stat.st_dev,
         })
     }
 
+    /// Where the symbolic link at `path` points.
+    pub(super) fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW)?;
+        let target = rustix::fs::readlinkat(&file, "", Vec::new()).map_err(|error| match error {
+            Errno::NOENT | Errno::INVAL => Gap::new(GapKind::Failed, path_text(path), "not a symbolic link"),
+            other => gap(path, other),
+        })?;
+        Ok(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
+    }
+
+    /// At most `length` bytes of the regular file at `path` from `offset`.
+    pub(super) fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        let (file, _) = self.open_regular(path)?;
+        let mut bytes = vec![0; length.min(MAX_PART)];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset.saturating_add(filled as u64)) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(path, &error)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// The checksum of the regular file at `path`.
+    pub(super) fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        let (file, size) = self.open_regular(path)?;
+        let too_large = || {
+            let detail = format!("larger than {} GiB", MAX_SUMMED / 1024 / 1024 / 1024);
+            Gap::new(GapKind::TooLarge, path_text(path), detail)
+        };
+        if size > MAX_SUMMED {
+            return Err(too_large());
+        }
+        let mut file = file.take(MAX_SUMMED);
+        let summed = match sum {
+            Checksum::Sha256 => sum_of::<Sha256>(&mut file),
+            Checksum::Md5 => sum_of::<Md5>(&mut file),
+        };
+        let summed = summed.map_err(|error| failed(path, &error))?;
+        // One that grew while it was read.
+        if file.limit() == 0 { Err(too_large()) } else { Ok(summed) }
+    }
+
+    /// An extended attribute of what stands at `path` itself.
+    pub(super) fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW)?;
+        let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !(kind.is_file() || kind.is_dir()) {
+            return Ok(None);
+        }
+        let name = match attribute {
+            Attribute::Capability => "security.capability",
+            Attribute::AccessList => "system.posix_acl_access",
+        };
+        // fgetxattr(2) refuses a descriptor that only names a file; by this path the same file is meant, and not opened.
+        let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let mut bytes = vec![0; MAX_ATTRIBUTE];
+        match rustix::fs::getxattr(by_descriptor, name, bytes.as_mut_slice()) {
+            Ok(length) => {
+                bytes.truncate(length);
+                Ok(Some(bytes))
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(gap(path, error)),
+        }
+    }
+
     /// What tells that a file or folder has not changed; see [`Look`].
-    pub(super) fn look(&self, path: &Path) -> Look {
-        let seen = self.reach(path, OFlags::PATH | OFlags::CLOEXEC);
+    pub(super) fn look(&self, path: &Path, last: Last) -> Look {
+        let seen = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | last.flag());
         match seen.and_then(|file| rustix::fs::fstat(&file).map_err(|error| gap(path, error))) {
             Ok(stat) => Look::At(Box::new(Mark {
                 place: (stat.st_dev, stat.st_ino),
@@ -200,6 +306,23 @@ fn kind(file_type: FileType) -> EntryKind {
     }
 }
 
+fn sum_of<D: Sum>(file: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut sum = D::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(sum.finalize().to_vec()),
+            Ok(read) => sum.update(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Gap {
+    gap(path, Errno::from_io_error(error).unwrap_or(Errno::IO))
+}
+
 fn too_large(path: &Path) -> Gap {
     Gap::new(GapKind::TooLarge, path_text(path), format!("larger than {} MiB", MAX_FILE / 1024 / 1024))
 }
@@ -222,79 +345,4 @@ fn gap(path: &Path, error: Errno) -> Gap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn tree() -> (tempfile::TempDir, Anchor) {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("root/etc")).unwrap();
-        std::fs::write(folder.path().join("secret"), "outside").unwrap();
-        let anchor = Anchor::open(&folder.path().join("root")).unwrap();
-        (folder, anchor)
-    }
-
-    #[test]
-    fn a_symbolic_link_never_leads_outside_the_root() {
-        let (folder, anchor) = tree();
-        let etc = folder.path().join("root/etc");
-        symlink("../../secret", etc.join("climbs")).unwrap();
-        symlink(folder.path().join("secret"), etc.join("absolute")).unwrap();
-        symlink("..", etc.join("up")).unwrap();
-        std::fs::write(etc.join("inside"), "in").unwrap();
-        symlink("/etc/inside", etc.join("within")).unwrap();
-        for path in ["/etc/climbs", "/etc/absolute", "/../secret", "/etc/up/../secret"] {
-            let seen = anchor.read(Path::new(path));
-            assert_eq!(seen.unwrap_err().kind, GapKind::Missing, "{path}");
-        }
-        assert_eq!(anchor.read(Path::new("/etc/within")).unwrap(), b"in", "absolute links mean the root they stand in");
-    }
-
-    #[test]
-    fn a_fifo_a_device_and_a_folder_are_gaps_and_do_not_block() {
-        let (folder, anchor) = tree();
-        let fifo = folder.path().join("root/etc/fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-        assert_eq!(anchor.read(Path::new("/etc/fifo")).unwrap_err().kind, GapKind::Failed);
-        assert_eq!(anchor.read(Path::new("/etc")).unwrap_err().kind, GapKind::Failed);
-        let machine = Anchor::open(Path::new("/")).unwrap();
-        assert_eq!(machine.read(Path::new("/dev/zero")).unwrap_err().kind, GapKind::Failed);
-        assert_eq!(anchor.stat(Path::new("/etc/fifo")).unwrap().kind, EntryKind::Other);
-    }
-
-    #[test]
-    fn a_huge_sparse_file_is_refused_and_one_without_a_size_is_read() {
-        let (folder, anchor) = tree();
-        let file = File::create(folder.path().join("root/etc/huge")).unwrap();
-        file.set_len(1 << 40).unwrap();
-        assert_eq!(anchor.read(Path::new("/etc/huge")).unwrap_err().kind, GapKind::TooLarge);
-        let machine = Anchor::open(Path::new("/")).unwrap();
-        assert!(!machine.read(Path::new("/proc/self/status")).unwrap().is_empty());
-    }
-
-    #[test]
-    fn names_that_are_not_utf_8_are_listed_and_read_as_they_are() {
-        let (folder, anchor) = tree();
-        let odd = OsStr::from_bytes(b"a\xffb");
-        std::fs::write(folder.path().join("root/etc").join(odd), "odd").unwrap();
-        let entries = anchor.list(Path::new("/etc")).unwrap();
-        assert_eq!(entries, [Entry { name: odd.to_owned(), kind: EntryKind::File }]);
-        assert_eq!(anchor.read(&Path::new("/etc").join(odd)).unwrap(), b"odd");
-        let missing = anchor.read(&Path::new("/etc").join(OsStr::from_bytes(b"\xfe"))).unwrap_err();
-        assert_eq!(missing.what, "/etc/\\xfe");
-    }
-
-    #[test]
-    fn what_is_not_there_is_missing_and_what_is_there_has_its_owner_and_mode() {
-        let (folder, anchor) = tree();
-        std::fs::write(folder.path().join("root/etc/passwd"), "x").unwrap();
-        for path in ["/nowhere", "/etc/passwd/below"] {
-            assert!(anchor.read(Path::new(path)).unwrap_err().is_missing(), "{path}");
-            assert!(anchor.list(Path::new(path)).unwrap_err().is_missing(), "{path}");
-            assert!(anchor.stat(Path::new(path)).unwrap_err().is_missing(), "{path}");
-        }
-        let stat = anchor.stat(Path::new("/etc/passwd")).unwrap();
-        assert_eq!((stat.kind, stat.size, stat.mode & 0o600), (EntryKind::File, 1, 0o600));
-        assert_eq!(anchor.stat(Path::new("/")).unwrap().kind, EntryKind::Directory);
-    }
-}
+mod tests;

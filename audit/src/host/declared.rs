@@ -1,11 +1,11 @@
 //! A host held to what a probe declared: any other read or question is a gap, so a probe's `READS` and `ASKS` are the
 //! truth about what it touches.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::{Entry, Gap, GapKind, Host, Question, Stat};
+use super::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
 
 /// `host`, but only the declared part of it.
 pub struct Declared<'a> {
@@ -55,6 +55,31 @@ impl Host for Declared<'_> {
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
         self.admit(path)?;
         self.host.stat(path)
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap> {
+        self.admit(path)?;
+        self.host.lstat(path)
+    }
+
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        self.admit(path)?;
+        self.host.link(path)
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        self.admit(path)?;
+        self.host.read_part(path, offset, length)
+    }
+
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        self.admit(path)?;
+        self.host.checksum(path, sum)
+    }
+
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        self.admit(path)?;
+        self.host.attribute(path, attribute)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, EntryKind, Gap, GapKind, Host, Question, Stat, path_text};
+use super::{Attribute, Checksum, Entry, EntryKind, Gap, GapKind, Host, MAX_PART, Question, Stat, path_text};
 
 /// A host in memory.
 ///
@@ -27,9 +27,22 @@ pub struct Recorded {
     stats: BTreeMap<String, Result<Stat, Gap>>,
     #[serde(default)]
     answers: BTreeMap<Question, Result<Content, Gap>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lstats: BTreeMap<String, Result<Stat, Gap>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    links: BTreeMap<String, Result<Content, Gap>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<String, Vec<Part>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sums: BTreeMap<String, BTreeMap<Checksum, Result<Content, Gap>>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<String, BTreeMap<Attribute, Result<Option<Content>, Gap>>>,
     #[serde(skip)]
     by_hand: bool,
 }
+
+/// The bytes at an offset, and how many were asked for.
+type Part = (u64, usize, Result<Content, Gap>);
 
 /// Bytes, as text where they are text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,9 +84,43 @@ impl Recorded {
     pub fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
         let content = content.as_ref();
         self.files.insert(path.into(), Ok(Content::of(content)));
-        let stat = Stat { kind: EntryKind::File, mode: 0o644, uid: 0, gid: 0, size: content.len() as u64 };
+        let stat = Stat { size: content.len() as u64, ..root_owned(EntryKind::File, 0o644) };
         self.stats.insert(path.into(), Ok(stat));
         self.enter(Path::new(path), EntryKind::File);
+        self
+    }
+
+    /// With a symbolic link; what it leads to must be added under its own path too, if it is to be read.
+    #[must_use]
+    pub fn symlink(mut self, path: &str, target: &str) -> Self {
+        self.links.insert(path.into(), Ok(Content::of(target.as_bytes())));
+        let stat = Stat { size: target.len() as u64, ..root_owned(EntryKind::Link, 0o777) };
+        self.lstats.insert(path.into(), Ok(stat));
+        self.enter(Path::new(path), EntryKind::Link);
+        self
+    }
+
+    /// With `change` made to the metadata of the file or folder at `path`, which must be there.
+    #[must_use]
+    pub fn with_stat(mut self, path: &str, change: impl FnOnce(&mut Stat)) -> Self {
+        if let Ok(mut stat) = self.stat(Path::new(path)) {
+            change(&mut stat);
+            self.stats.insert(path.into(), Ok(stat));
+        }
+        self
+    }
+
+    /// With an extended attribute.
+    #[must_use]
+    pub fn with_attribute(mut self, path: &str, attribute: Attribute, value: &[u8]) -> Self {
+        self.attributes.entry(path.into()).or_default().insert(attribute, Ok(Some(Content::of(value))));
+        self
+    }
+
+    /// With a checksum: for a file whose content is not held.
+    #[must_use]
+    pub fn with_sum(mut self, path: &str, sum: Checksum, value: &[u8]) -> Self {
+        self.sums.entry(path.into()).or_default().insert(sum, Ok(Content::of(value)));
         self
     }
 
@@ -131,6 +178,10 @@ impl Recorded {
     }
 }
 
+fn root_owned(kind: EntryKind, mode: u32) -> Stat {
+    Stat { kind, mode, uid: 0, gid: 0, size: 0, modified: 0, device: 0 }
+}
+
 impl Host for Recorded {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
         match self.files.get(&path_text(path)) {
@@ -153,8 +204,57 @@ impl Host for Recorded {
         match self.stats.get(&path_text(path)) {
             Some(stat) => stat.clone(),
             None if self.by_hand && self.folders.contains_key(&path_text(path)) => {
-                Ok(Stat { kind: EntryKind::Directory, mode: 0o755, uid: 0, gid: 0, size: 4096 })
+                Ok(Stat { size: 4096, ..root_owned(EntryKind::Directory, 0o755) })
             }
+            None => self.absent(&path_text(path)),
+        }
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap> {
+        match self.lstats.get(&path_text(path)) {
+            Some(stat) => stat.clone(),
+            // By hand, what is no link is the same either way.
+            None if self.by_hand => self.stat(path),
+            None => self.absent(&path_text(path)),
+        }
+    }
+
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        match self.links.get(&path_text(path)) {
+            Some(target) => Ok(PathBuf::from(OsStr::from_bytes(&target.as_ref().map_err(Gap::clone)?.bytes()?))),
+            None if self.by_hand && self.stat(path).is_ok() => {
+                Err(Gap::new(GapKind::Failed, path_text(path), "not a symbolic link"))
+            }
+            None => self.absent(&path_text(path)),
+        }
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        let parts = self.parts.get(&path_text(path));
+        let part = parts.and_then(|parts| parts.iter().find(|(at, of, _)| (*at, *of) == (offset, length)));
+        if let Some((_, _, part)) = part {
+            return part.as_ref().map_err(Gap::clone)?.bytes();
+        }
+        let whole = self.read(path)?;
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(whole.len());
+        let to = from.saturating_add(length.min(MAX_PART)).min(whole.len());
+        Ok(whole.get(from..to).unwrap_or_default().to_vec())
+    }
+
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        match self.sums.get(&path_text(path)).and_then(|sums| sums.get(&sum)) {
+            Some(value) => value.as_ref().map_err(Gap::clone)?.bytes(),
+            None if self.by_hand && sum == Checksum::Sha256 => {
+                Ok(crate::digest::Digest::of(&self.read(path)?).as_bytes().to_vec())
+            }
+            None => self.absent(&path_text(path)),
+        }
+    }
+
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        match self.attributes.get(&path_text(path)).and_then(|values| values.get(&attribute)) {
+            Some(value) => value.as_ref().map_err(Gap::clone)?.as_ref().map(Content::bytes).transpose(),
+            None if self.by_hand => self.lstat(path).map(|_| None),
             None => self.absent(&path_text(path)),
         }
     }
@@ -216,6 +316,43 @@ impl Host for Recording<'_> {
     fn stat(&self, path: &Path) -> Result<Stat, Gap> {
         let seen = self.host.stat(path);
         self.seen.borrow_mut().stats.insert(path_text(path), seen.clone());
+        seen
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Stat, Gap> {
+        let seen = self.host.lstat(path);
+        self.seen.borrow_mut().lstats.insert(path_text(path), seen.clone());
+        seen
+    }
+
+    fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
+        let seen = self.host.link(path);
+        let target = seen.as_ref().map(|target| Content::of(target.as_os_str().as_bytes())).map_err(Gap::clone);
+        self.seen.borrow_mut().links.insert(path_text(path), target);
+        seen
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
+        let seen = self.host.read_part(path, offset, length);
+        let part = seen.as_deref().map(Content::of).map_err(Gap::clone);
+        let mut recorded = self.seen.borrow_mut();
+        let parts = recorded.parts.entry(path_text(path)).or_default();
+        parts.retain(|(at, of, _)| (*at, *of) != (offset, length));
+        parts.push((offset, length, part));
+        seen
+    }
+
+    fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+        let seen = self.host.checksum(path, sum);
+        let value = seen.as_deref().map(Content::of).map_err(Gap::clone);
+        self.seen.borrow_mut().sums.entry(path_text(path)).or_default().insert(sum, value);
+        seen
+    }
+
+    fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
+        let seen = self.host.attribute(path, attribute);
+        let value = seen.as_ref().map(|value| value.as_deref().map(Content::of)).map_err(Gap::clone);
+        self.seen.borrow_mut().attributes.entry(path_text(path)).or_default().insert(attribute, value);
         seen
     }
 

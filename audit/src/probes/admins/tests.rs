@@ -25,7 +25,7 @@ fn with(sudoers: &str) -> Recorded {
 
 fn facts(host: &Recorded) -> Facts<Item, State> {
     let topic = Erased::<Admins>::new();
-    let all = topic.collect(host);
+    let all = topic.collect(host, &[]);
     all.downcast_ref::<Facts<Item, State>>()
         .map(|facts| Facts { items: facts.items.clone(), state: facts.state.clone() })
         .unwrap()

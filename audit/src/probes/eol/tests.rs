@@ -62,7 +62,7 @@ fn judged(yaml: &str, host: &Recorded, now: &str) -> Vec<Judgement> {
     let lifecycles = Lifecycles::parse("test", DATA.as_bytes()).unwrap_or_else(|complaint| panic!("{complaint}"));
     let expect: Expect = serde_yaml::from_str(yaml).unwrap();
     let mut facts = FactSet::default();
-    facts.insert("packages", Erased::<Packages>::new().collect(host));
+    facts.insert("packages", Erased::<Packages>::new().collect(host, &[]));
     let now: DateTime<Utc> = now.parse().unwrap();
     Eol::judge(&expect, &Eol::collect(host), &Context { now, facts: &facts, lifecycles: &lifecycles })
 }

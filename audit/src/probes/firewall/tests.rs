@@ -79,7 +79,7 @@ fn findings(host: &Recorded, expectation: &str) -> Vec<Finding> {
     let mut facts = FactSet::default();
     let topic = Erased::<Firewall>::new();
     // Through the bytes that travel, so that what the collector judges is what is judged here.
-    let encoded = topic.encode(&topic.collect(host)).unwrap();
+    let encoded = topic.encode(&topic.collect(host, &[])).unwrap();
     facts.insert("firewall", topic.decode(&encoded.items, &encoded.state).unwrap());
     let context = Context {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),

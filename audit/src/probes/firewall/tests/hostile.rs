@@ -52,7 +52,7 @@ proptest! {
         }
         let host = ruleset(objects);
         let topic = Erased::<Firewall>::new();
-        let bytes = topic.encode(&topic.collect(&host)).unwrap();
+        let bytes = topic.encode(&topic.collect(&host, &[])).unwrap();
         let again = topic.encode(&topic.decode(&bytes.items, &bytes.state).unwrap()).unwrap();
         prop_assert_eq!(bytes, again);
         prop_assert!(!statuses(&host, SSH).is_empty());

@@ -14,7 +14,7 @@ fn subjects_bear_no_handle_counter_comment_or_order_of_a_set() {
         rule["rule"]["comment"] = json!("web \"x\"");
         let host = ruleset(vec![base("inet", "input", "drop"), rule.clone(), rule]);
         let topic = Erased::<Firewall>::new();
-        topic.encode(&topic.collect(&host)).unwrap()
+        topic.encode(&topic.collect(&host, &[])).unwrap()
     };
     assert_eq!(one(json!([443, 80]), 4, 0), one(json!([80, 443]), 7, 12));
     let items = String::from_utf8(one(json!([443, 80]), 4, 0).items).unwrap();
