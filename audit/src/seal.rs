@@ -102,6 +102,11 @@ pub fn key_id(key: &VerifyingKey) -> Digest {
     Digest::of(key.as_bytes())
 }
 
+/// The id `statement` would be signed under: [`Verified::id`] of what is not at hand any more.
+pub fn id_of<T: Statement>(statement: &T) -> Result<Digest, serde_json::Error> {
+    Ok(Digest::of(&pre_authentication_encoding(T::TYPE, &serde_json::to_vec(statement)?)))
+}
+
 /// Signs `statement`.
 pub fn seal<T: Statement>(statement: T, key: &SigningKey) -> Result<Sealed<T>, serde_json::Error> {
     let payload = serde_json::to_vec(&statement)?;

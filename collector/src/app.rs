@@ -7,7 +7,7 @@ use std::time::Duration;
 use audit::baseline::Baseline;
 use audit::duration::Length;
 use audit::lifecycle::Lifecycles;
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use ed25519_dalek::SigningKey;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -33,6 +33,8 @@ pub struct App {
     pub outbox: Wake,
     /// Whether alerts have anywhere to go.
     pub alerts: bool,
+    /// After how long unchanged reports are folded into runs.
+    pub fold_after: TimeDelta,
     /// How long a host may say nothing, where that is configured for all.
     pub silent_after: Option<Length>,
     /// How many bodies may be inflated at once.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use audit::duration::Length;
 use audit::yaml::{Complaint, Document};
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 /// Where it is looked for unless a file is named.
@@ -34,6 +35,9 @@ pub struct Config {
     /// nothing is said.
     #[serde(default)]
     pub silent_after: Option<Length>,
+    /// After how long unchanged reports are folded into runs, counted from the end of their day: `1d`.
+    #[serde(default)]
+    pub fold_after: Option<Length>,
     /// The baseline all hosts are judged by; the shipped `linux-server` where none is named.
     #[serde(default)]
     pub baseline: Option<PathBuf>,
@@ -79,6 +83,12 @@ fn default_data() -> PathBuf {
 }
 
 impl Config {
+    /// After how long unchanged reports are folded into runs.
+    pub fn fold_after(&self) -> TimeDelta {
+        let configured = self.fold_after.and_then(|length| i64::try_from(length.milliseconds()).ok());
+        configured.map_or(crate::folding::AFTER, TimeDelta::milliseconds)
+    }
+
     /// The configuration in `file`, or where none is named in the default one if it exists.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let named = file.is_some();

@@ -116,8 +116,12 @@ async fn accept(
     if let Some(stored) = reports::find(db, report.id()).await? {
         return Ok(stored.received);
     }
+    let twins = reports::numbered(db, &stated.host, stated.sequence).await?;
+    if let Some(folded) = twins.iter().find(|twin| twin.id == report.id()) {
+        return Ok(folded.received);
+    }
     let near = Neighbours {
-        twins: reports::numbered(db, &stated.host, stated.sequence).await?,
+        twins,
         parents: reports::numbered(db, &stated.host, stated.sequence - 1).await?,
         children: match stated.sequence.checked_add(1) {
             Some(next) => reports::numbered(db, &stated.host, next).await?,

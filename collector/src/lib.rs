@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod disguise;
 pub mod error;
+pub mod folding;
 pub mod http;
 pub mod inflate;
 pub mod ingest;

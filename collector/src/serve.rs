@@ -25,7 +25,7 @@ use crate::outbox::{self, Webhook};
 use crate::secret::Secret;
 use crate::store::accounts::{self, Role};
 use crate::store::{Store, audit_log};
-use crate::{http, reconciling, silence};
+use crate::{folding, http, reconciling, silence};
 
 /// The name of the first account.
 const FIRST_ACCOUNT: &str = "admin";
@@ -70,6 +70,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         judge: Wake::default(),
         outbox: Wake::default(),
         alerts: webhook.is_some(),
+        fold_after: config.fold_after(),
         silent_after: config.silent_after,
         inflating: Arc::new(Semaphore::new(INFLATING)),
         requests: Arc::new(Semaphore::new(REQUESTS)),
@@ -84,6 +85,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     printer::line(&format!("listening on {here}"))?;
     let judging = tokio::spawn(reconciling::run(app.clone()));
     let listening = tokio::spawn(silence::run(app.clone()));
+    let folding = tokio::spawn(folding::run(app.clone()));
     let sending = webhook.map(|webhook| tokio::spawn(outbox::run(app.clone(), webhook)));
     let handle = Handle::new();
     tokio::spawn(stop_when_told(handle.clone()));
@@ -91,6 +93,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     // Whatever they were at is either committed or will be done again.
     judging.abort();
     listening.abort();
+    folding.abort();
     if let Some(sending) = sending {
         sending.abort();
     }

@@ -18,6 +18,7 @@ pub mod known;
 pub mod outbox;
 pub mod pages;
 pub mod reports;
+pub mod runs;
 pub mod sessions;
 pub mod silences;
 pub mod tokens;

@@ -131,6 +131,7 @@ pub(crate) fn app(store: Store, base: &str) -> App {
         judge: Wake::default(),
         outbox: Wake::default(),
         alerts: true,
+        fold_after: crate::folding::AFTER,
         silent_after: None,
         inflating: Arc::new(Semaphore::new(2)),
         requests: Arc::new(Semaphore::new(2000)),

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
     (2, "nothing is replaced", include_str!("../../migrations/sqlite/0002_nothing_is_replaced.sql")),
     (3, "silence", include_str!("../../migrations/sqlite/0003_silence.sql")),
+    (4, "runs", include_str!("../../migrations/sqlite/0004_runs.sql")),
 ];
 
 /// The writer's pool of one, and the readers' pool.

@@ -39,6 +39,8 @@ pub async fn accounted(db: &mut Conn, host: &HostId, from: u64, to: u64) -> Resu
                >= said.last - said.first + 1
                   - (SELECT COUNT(DISTINCT sequence) FROM reports
                      WHERE host = $1 AND sequence BETWEEN said.first AND said.last)
+                  - COALESCE((SELECT SUM(MIN(last, said.last) - MAX(first, said.first) + 1) FROM runs
+                              WHERE host = $1 AND first <= said.last AND last >= said.first), 0)
          ORDER BY stated_by DESC LIMIT $4",
     )
     .bind(host.as_str())

@@ -1,4 +1,5 @@
-//! Reports: the envelopes as they came, by the digest of what was signed. The database refuses to edit or delete them.
+//! Reports: the envelopes as they came, by the digest of what was signed. The database refuses to edit them,
+//! and to delete any but those a run holds in their place: see [`super::runs`].
 
 use audit::digest::Digest;
 use audit::report::{HostId, Report};
@@ -6,7 +7,7 @@ use audit::seal::Verified;
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
-use super::{Conn, Row, digest, instant, maybe_instant, micros, number, parsed, unsigned};
+use super::{Conn, Row, digest, instant, maybe_instant, micros, number, parsed, runs, unsigned};
 use crate::error::Refusal;
 
 /// What is kept of a report besides its envelope.
@@ -77,17 +78,32 @@ pub async fn envelope(db: &mut Conn, id: Digest) -> Result<Option<Vec<u8>>, Refu
     Ok(row.map(|row| row.try_get("envelope")).transpose()?)
 }
 
-/// The reports of a host that bear a number: none, one, or the branches of a fork.
+/// The reports of a host that bear a number: none, one, or the branches of a fork. Also one that was folded into a run.
 pub async fn numbered(db: &mut Conn, host: &HostId, sequence: u64) -> Result<Vec<Stored>, Refusal> {
     let rows = sqlx::query("SELECT * FROM reports WHERE host = $1 AND sequence = $2 ORDER BY forked, received, id")
         .bind(host.as_str())
         .bind(number(sequence)?)
-        .fetch_all(db)
+        .fetch_all(&mut *db)
         .await?;
+    let folded = runs::numbered(db, host, sequence).await?;
+    folded.into_iter().map(Ok).chain(rows.into_iter().map(stored)).collect()
+}
+
+/// A host's whole reports from number `from` on, oldest first.
+pub async fn from(db: &mut Conn, host: &HostId, from: u64, limit: i64) -> Result<Vec<Stored>, Refusal> {
+    let rows = sqlx::query(
+        "SELECT id, host, sequence, previous, host_time, sent, received, manifest, forked FROM reports
+         WHERE host = $1 AND sequence >= $2 ORDER BY sequence, forked, received, id LIMIT $3",
+    )
+    .bind(host.as_str())
+    .bind(number(from)?)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
     rows.into_iter().map(stored).collect()
 }
 
-/// A host's reports numbered below `before`, newest first.
+/// A host's whole reports numbered below `before`, newest first.
 pub async fn of_host(db: &mut Conn, host: &HostId, before: u64, limit: i64) -> Result<Vec<Stored>, Refusal> {
     let rows =
         sqlx::query("SELECT * FROM reports WHERE host = $1 AND sequence < $2 ORDER BY sequence DESC, id LIMIT $3")
