@@ -26,6 +26,23 @@ impl Digest {
         Self(bytes)
     }
 
+    /// The digest of `value`'s JSON, which is written nowhere.
+    pub fn of_json(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        struct Into(Sha256);
+        impl std::io::Write for Into {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.update(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut into = Into(Sha256::new());
+        serde_json::to_writer(&mut into, value)?;
+        Ok(Self(into.0.finalize().into()))
+    }
+
     /// The raw 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -96,6 +113,12 @@ mod tests {
         let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of(b"").to_string(), text);
         assert_eq!(text.parse(), Ok(Digest::of(b"")));
+    }
+
+    #[test]
+    fn the_digest_of_json_is_that_of_its_bytes() {
+        let value = serde_json::json!({"a": [1, "two", null]});
+        assert_eq!(Digest::of_json(&value).unwrap(), Digest::of(value.to_string().as_bytes()));
     }
 
     #[test]

@@ -22,33 +22,33 @@ pub struct Interval {
     pub to: DateTime<Utc>,
 }
 
-/// One configuration item that appeared, changed or vanished.
+/// One configuration item that appeared, changed or vanished. `V` is what values are held as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drift {
+pub struct Drift<V = Value> {
     /// The probe that saw it.
     pub probe: String,
     /// The item.
     pub subject: Subject,
     /// Its value before; `None` if it appeared.
-    pub before: Option<Value>,
+    pub before: Option<V>,
     /// Its value after; `None` if it vanished.
-    pub after: Option<Value>,
+    pub after: Option<V>,
     /// When.
     pub between: Interval,
 }
 
 /// What is known of one probe's items on one host after some observations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub struct Known<V = Value> {
     /// The last value seen of each item, carried through gaps.
-    pub items: BTreeMap<Subject, Value>,
+    pub items: BTreeMap<Subject, V>,
     /// For each subject prefix hidden at the last observation: when it was last seen, or `None` if never.
     pub hidden: BTreeMap<String, Option<DateTime<Utc>>>,
     /// The last observation.
     pub at: DateTime<Utc>,
 }
 
-impl Known {
+impl<V> Known<V> {
     /// The latest instant at which `subject` could be seen before now; `None` if it never could.
     fn last_seen(&self, subject: &str) -> Option<DateTime<Utc>> {
         let hiding = self.hidden.iter().filter(|(prefix, _)| subject.starts_with(prefix.as_str()));
@@ -60,18 +60,18 @@ impl Known {
 /// Takes the next observation of a probe's items: what drifted, and what is known now.
 ///
 /// `known` is `None` at the first observation, which is not drift.
-pub fn advance(
-    known: Option<&Known>,
+pub fn advance<V: Clone + PartialEq>(
+    known: Option<&Known<V>>,
     probe: &str,
-    observed: Observed<Value>,
+    observed: Observed<V>,
     at: DateTime<Utc>,
-) -> (Vec<Drift>, Known) {
+) -> (Vec<Drift<V>>, Known<V>) {
     let Some(known) = known else {
         let hidden = observed.gaps.into_keys().map(|prefix| (prefix, None)).collect();
         return (Vec::new(), Known { items: observed.seen, hidden, at });
     };
     let mut drifts = Vec::new();
-    let mut note = |subject: &Subject, before: Option<&Value>, after: Option<&Value>| {
+    let mut note = |subject: &Subject, before: Option<&V>, after: Option<&V>| {
         if let Some(from) = known.last_seen(subject) {
             drifts.push(Drift {
                 probe: probe.to_owned(),
@@ -105,7 +105,7 @@ pub fn advance(
 }
 
 /// What is hidden now, and since when: a part hidden before stays hidden since then while any gap still covers it.
-fn still_hidden(known: &Known, observed: &Observed<Value>) -> BTreeMap<String, Option<DateTime<Utc>>> {
+fn still_hidden<V>(known: &Known<V>, observed: &Observed<V>) -> BTreeMap<String, Option<DateTime<Utc>>> {
     let mut hidden = BTreeMap::new();
     for gap in observed.gaps.keys() {
         hidden.insert(gap.clone(), known.last_seen(gap));

@@ -131,6 +131,8 @@ pub trait Topic: Sync {
     fn decode(&self, items: &[u8], state: &[u8]) -> Result<AnyFacts, BadFacts>;
     /// See [`Probe::say`]; an item of another shape is rendered as JSON.
     fn say(&self, item: &Value) -> String;
+    /// The same of an item's JSON, without making more of it than the probe's own type.
+    fn say_json(&self, item: &str) -> String;
 }
 
 /// The erasure of `P`.
@@ -221,6 +223,13 @@ impl<P: Probe> Topic for Erased<P> {
         match P::Item::deserialize(item) {
             Ok(item) => P::say(&item),
             Err(_) => item.to_string(),
+        }
+    }
+
+    fn say_json(&self, item: &str) -> String {
+        match serde_json::from_str::<P::Item>(item) {
+            Ok(item) => P::say(&item),
+            Err(_) => item.to_owned(),
         }
     }
 }

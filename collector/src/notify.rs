@@ -16,6 +16,8 @@ pub struct Alert {
     pub title: String,
     /// What it is about, a part each.
     pub parts: Vec<Part>,
+    /// How many there are besides.
+    pub more: usize,
     /// The page that shows it.
     pub link: String,
 }
@@ -34,12 +36,13 @@ pub struct Part {
 }
 
 impl Alert {
-    /// About drift of one host, of which `first` is one.
-    pub fn about(entries: &[Entry], first: &Entry, public_url: &str) -> Self {
-        let changes = if entries.len() == 1 { "1 change".to_owned() } else { format!("{} changes", entries.len()) };
+    /// About that many drifts of one host: `entries` are the first of them, and `first` is one.
+    pub fn about(entries: &[Entry], first: &Entry, count: usize, public_url: &str) -> Self {
+        let changes = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
         Self {
             title: format!("{} ({}): {changes} nobody approved", first.host_name, first.environment),
             parts: entries.iter().map(Part::of).collect(),
+            more: count.saturating_sub(entries.len()),
             link: format!("{public_url}/hosts/{}", first.host),
         }
     }
@@ -55,6 +58,7 @@ impl Alert {
         Self {
             title: format!("{} ({}): its reports cannot be trusted as they are", host.name, host.environment),
             parts: vec![part],
+            more: 0,
             link: format!("{public_url}/hosts/{}", host.id),
         }
     }
@@ -89,7 +93,7 @@ impl Alert {
     pub fn test(by: &str, public_url: &str) -> Self {
         let why = format!("{by} asked for it; nothing has happened");
         let part = Part { what: "a test".into(), change: None, between: None, why };
-        Self { title: "Plumbline: a test of alerts".into(), parts: vec![part], link: public_url.to_owned() }
+        Self { title: "Plumbline: a test of alerts".into(), parts: vec![part], more: 0, link: public_url.to_owned() }
     }
 }
 

@@ -5,11 +5,13 @@
 //! was judged by; otherwise it is done again.
 
 pub mod judge;
+pub mod said;
 pub mod seen;
 #[cfg(test)]
 mod tests;
+pub mod weight;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +33,7 @@ use crate::store::known::{self, Remembered};
 use crate::store::reports::{self, Stored};
 use crate::store::{Conn, changes, facts, findings, outbox, sessions, silences};
 use judge::{Case, Outcome};
+use weight::{MOST, Weight};
 
 /// How often it is looked at what time alone decides: deadlines, windows, gaps that did not close.
 const TICK: Duration = Duration::from_secs(5);
@@ -86,6 +89,7 @@ struct Gathered {
     manifest: Manifest,
     bodies: BTreeMap<Digest, Vec<u8>>,
     known: BTreeMap<String, Remembered>,
+    heavy: BTreeSet<String>,
     records: Vec<ChangeRecord>,
     revision: i64,
 }
@@ -102,6 +106,7 @@ async fn next_report(app: &App, id: &HostId) -> Result<bool, Refusal> {
             manifest: &gathered.manifest,
             bodies: &gathered.bodies,
             known: &gathered.known,
+            heavy: &gathered.heavy,
             records: &gathered.records,
             baseline: &baseline,
             lifecycles: &lifecycles,
@@ -135,8 +140,10 @@ async fn gather(app: &App, id: &HostId) -> Result<Option<Gathered>, Refusal> {
     }
     let manifest: Manifest = serde_json::from_slice(&body(&mut db, report.manifest).await?)?;
     let bodies = bodies(&mut db, &manifest).await?;
+    let (known, heavy) = known::of_host(&mut db, id, (MOST + MOST + MOST).bytes).await?;
     Ok(Some(Gathered {
-        known: known::of_host(&mut db, id).await?,
+        known,
+        heavy,
         records: changes::all(&mut db).await?,
         revision: changes::revision(&mut db).await?,
         host,
@@ -146,8 +153,8 @@ async fn gather(app: &App, id: &HostId) -> Result<Option<Gathered>, Refusal> {
     }))
 }
 
-/// The bodies of the probes known here, the smallest first, as far as [`judge::MAX_JUDGED`] goes. One envelope may name
-/// hundreds of the largest bodies there are: what is beyond is not even inflated, and the judge says that it was too large.
+/// The bodies of the probes known here, the smallest first, as far as [`MOST`] goes. One envelope may name hundreds of the
+/// largest bodies there are: what is beyond is not even inflated, and the judge says that it was too large.
 async fn bodies(db: &mut Conn, manifest: &Manifest) -> Result<BTreeMap<Digest, Vec<u8>>, Refusal> {
     let mut known = Vec::new();
     for (_, named) in manifest.probes.iter().filter(|(name, _)| probes::find(name).is_some()) {
@@ -155,14 +162,18 @@ async fn bodies(db: &mut Conn, manifest: &Manifest) -> Result<BTreeMap<Digest, V
         known.push((size, named));
     }
     known.sort_by_key(|(size, _)| *size);
-    let mut left = judge::MAX_JUDGED;
-    let mut bodies = BTreeMap::new();
+    let (mut weight, mut bodies) = (Weight::default(), BTreeMap::new());
     for (size, named) in known {
-        let Some(rest) = left.checked_sub(size) else { break };
-        left = rest;
-        for digest in [named.items, named.state] {
-            bodies.insert(digest, body(db, digest).await?);
+        if !(weight + Weight { bytes: size, ..Weight::default() }).is_within(MOST) {
+            break;
         }
+        let (items, state) = (body(db, named.items).await?, body(db, named.state).await?);
+        let with = weight + Weight::of(&items) + Weight::of(&state);
+        if !with.is_within(MOST) {
+            continue;
+        }
+        weight = with;
+        bodies.extend([(named.items, items), (named.state, state)]);
     }
     Ok(bodies)
 }
@@ -198,7 +209,7 @@ async fn write(
             verdict = judged.verdict.name(), reason = judged.reason.name(), "drift"
         );
         if judged.verdict == Verdict::Unauthorised && judged.reason.is_open() && host.state == State::Active {
-            untold.extend(drifts::find(db, seq).await?);
+            untold.push(seq);
         }
     }
     tell(app, db, &format!("report:{}", report.id), &untold, now).await
@@ -222,14 +233,18 @@ async fn note(db: &mut Conn, host: &HostId, outcome: &Outcome, now: DateTime<Utc
 }
 
 /// One message about `untold` drift of one host, unless one of that key was written before. None where there is nothing.
-async fn tell(app: &App, db: &mut Conn, key: &str, untold: &[Entry], now: DateTime<Utc>) -> Result<(), Refusal> {
-    let Some(first) = untold.first() else { return Ok(()) };
+async fn tell(app: &App, db: &mut Conn, key: &str, untold: &[i64], now: DateTime<Utc>) -> Result<(), Refusal> {
+    let mut told = Vec::new();
+    for seq in untold.iter().take(slack::MOST_PARTS) {
+        told.extend(drifts::find(db, *seq).await?);
+    }
+    let Some(first) = told.first() else { return Ok(()) };
     if app.alerts {
-        let payload = slack::render(&Alert::about(untold, first, &app.public_url));
+        let payload = slack::render(&Alert::about(&told, first, untold.len(), &app.public_url));
         outbox::add(db, key, Some(&first.host), &payload, now).await?;
     }
-    for entry in untold {
-        drifts::set_alerted(db, entry.seq()?).await?;
+    for seq in untold {
+        drifts::set_alerted(db, *seq).await?;
     }
     Ok(())
 }
@@ -237,30 +252,38 @@ async fn tell(app: &App, db: &mut Conn, key: &str, untold: &[Entry], now: DateTi
 /// Looks again at everything open, with the records as they are at `now`. Idempotent: what is the same is left.
 /// In the transaction of whoever made or approved a record.
 pub async fn again(db: &mut Conn, now: DateTime<Utc>) -> Result<usize, Refusal> {
-    let decided = decided_otherwise(db, now).await?;
-    for (entry, judged) in &decided {
-        drifts::judge_again(db, entry.seq()?, judged, now).await?;
-        tracing::info!(
-            host = %entry.host, drift = entry.id, verdict = judged.verdict.name(), reason = judged.reason.name(),
-            "another verdict"
-        );
+    let (mut decided, mut after) = (0, 0);
+    let records = changes::all(db).await?;
+    loop {
+        let open = drifts::open(db, after).await?;
+        let Some(last) = open.last() else { return Ok(decided) };
+        after = last.seq()?;
+        for (entry, judged) in open.into_iter().filter_map(|entry| decide_otherwise(entry, &records, now)) {
+            drifts::judge_again(db, entry.seq()?, &judged, now).await?;
+            decided += 1;
+            tracing::info!(
+                host = %entry.host, drift = entry.id, verdict = judged.verdict.name(), reason = judged.reason.name(),
+                "another verdict"
+            );
+        }
     }
-    Ok(decided.len())
 }
 
-async fn decided_otherwise(db: &mut Conn, now: DateTime<Utc>) -> Result<Vec<(Entry, Judged)>, Refusal> {
-    let mut decided = Vec::new();
-    let mut open = drifts::open(db, 0).await?;
-    if open.is_empty() {
-        return Ok(decided);
-    }
-    let records = changes::all(db).await?;
+/// Whether [`again`] would decide anything otherwise.
+async fn would_decide_otherwise(db: &mut Conn, now: DateTime<Utc>) -> Result<bool, Refusal> {
+    let (mut open, mut records) = (drifts::open(db, 0).await?, None);
     while let Some(last) = open.last() {
         let last = last.seq()?;
-        decided.extend(open.into_iter().filter_map(|entry| decide_otherwise(entry, &records, now)));
+        let records = match &mut records {
+            Some(records) => records,
+            None => records.insert(changes::all(db).await?),
+        };
+        if open.into_iter().any(|entry| decide_otherwise(entry, records, now).is_some()) {
+            return Ok(true);
+        }
         open = drifts::open(db, last).await?;
     }
-    Ok(decided)
+    Ok(false)
 }
 
 /// The drift with its verdict at `now`, where that is another.
@@ -287,7 +310,7 @@ fn decide_otherwise(entry: Entry, records: &[ChangeRecord], now: DateTime<Utc>) 
 pub async fn pass_time(app: &App, now: DateTime<Utc>) -> Result<(), Refusal> {
     let (verdicts, untold, broken) = {
         let mut db = app.store.read().await?;
-        let verdicts = !decided_otherwise(&mut db, now).await?.is_empty();
+        let verdicts = would_decide_otherwise(&mut db, now).await?;
         let untold = !drifts::unalerted(&mut db).await?.is_empty();
         (verdicts, untold, !due(&mut db, now).await?.is_empty())
     };
@@ -296,13 +319,9 @@ pub async fn pass_time(app: &App, now: DateTime<Utc>) -> Result<(), Refusal> {
     }
     let mut db = app.store.write().await?;
     again(&mut db, now).await?;
-    let mut by_host: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    for entry in drifts::unalerted(&mut db).await? {
-        by_host.entry(entry.host.to_string()).or_default().push(entry);
-    }
-    for entries in by_host.values() {
-        if let Some(first) = entries.first() {
-            tell(app, &mut db, &format!("again:{}", first.id), entries, now).await?;
+    for untold in drifts::unalerted(&mut db).await?.values() {
+        if let Some(first) = untold.first() {
+            tell(app, &mut db, &format!("again:D-{first}"), untold, now).await?;
         }
     }
     for finding in due(&mut db, now).await? {

@@ -159,6 +159,14 @@ impl Running {
         self.child.id()
     }
 
+    /// The most memory it ever held, in bytes: VmHWM of proc(5).
+    #[track_caller]
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// The first line it prints, or printed, which holds `text`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {

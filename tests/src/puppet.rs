@@ -102,10 +102,15 @@ impl Puppet {
     /// Sends the next report with all its facts: these packages and versions, and nothing of any other probe.
     #[track_caller]
     pub fn report_packages(&mut self, packages: &[(&str, &str)]) -> Sealed<Report> {
-        let bodies = Bodies::of(packages);
+        self.report_bodies(&Bodies::of(packages))
+    }
+
+    /// Sends the next report with these facts.
+    #[track_caller]
+    pub fn report_bodies(&mut self, bodies: &Bodies) -> Sealed<Report> {
         let sealed = self.next(Digest::of(&bodies.manifest));
         self.receipt(&self.post(&sealed.bytes));
-        self.send_bodies(sealed.verified.id(), &bodies);
+        self.send_bodies(sealed.verified.id(), bodies);
         sealed
     }
 
@@ -140,16 +145,21 @@ impl Bodies {
                 (format!("{name}:amd64"), item)
             })
             .collect();
-        let items = serde_json::to_vec(&serde_json::json!({ "seen": seen })).unwrap();
+        Self::with("packages", serde_json::to_vec(&serde_json::json!({ "seen": seen })).unwrap())
+    }
+
+    /// With these items of one probe, and no state.
+    pub fn with(probe: &str, items: Vec<u8>) -> Self {
         let (state, findings) = (br#"{"seen":{}}"#.to_vec(), b"[]".to_vec());
-        let facts = ProbeFacts { schema: 1, items: Digest::of(&items), state: Digest::of(&state) };
+        let schema = audit::probes::find(probe).unwrap().schema();
+        let facts = ProbeFacts { schema, items: Digest::of(&items), state: Digest::of(&state) };
         let manifest = Manifest {
             agent: "0.1.0".into(),
             baseline: Digest::of(b"a baseline"),
             lifecycles: Digest::of(b"dates"),
             findings: Digest::of(&findings),
             interval: None,
-            probes: BTreeMap::from([("packages".into(), facts)]),
+            probes: BTreeMap::from([(probe.into(), facts)]),
         };
         Self { manifest: serde_json::to_vec(&manifest).unwrap(), findings, items, state }
     }

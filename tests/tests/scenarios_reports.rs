@@ -173,7 +173,7 @@ fn bodies_made_to_hurt_are_refused_and_cost_little_memory() {
     let sealed = puppet.next(named);
     puppet.receipt(&puppet.post(&sealed.bytes));
     let report = sealed.verified.id();
-    let before = peak(collector.process().pid());
+    let before = collector.process().peak();
     let bomb = zeros(1 << 30);
     assert!(bomb.len() < 200 * 1024, "{}", bomb.len());
     for (what, body) in [
@@ -189,7 +189,7 @@ fn bodies_made_to_hurt_are_refused_and_cost_little_memory() {
     // What no report of this host names is refused before it is looked at.
     let answer = puppet.put(report, b"a stranger");
     assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.text());
-    let rose = peak(collector.process().pid()) - before;
+    let rose = collector.process().peak() - before;
     println!("the collector's peak memory rose by {} KiB", rose / 1024);
     assert!(rose < 64 << 20, "{rose}");
 }
@@ -202,11 +202,4 @@ fn zeros(count: usize) -> Vec<u8> {
         std::io::Write::write_all(&mut encoder, &chunk).unwrap();
     }
     encoder.finish().unwrap()
-}
-
-/// The most memory a process ever held, in bytes: VmHWM of proc(5).
-fn peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

@@ -55,7 +55,7 @@ pub async fn show(State(app): State<App>, caller: Caller, Path(name): Path<Strin
     let host = hosts::named_by_person(&mut db, &name).await?;
     let filter = drifts::Filter { host: Some(host.id.clone()), open: true, ..drifts::Filter::default() };
     Ok(Json(Shown {
-        summary: Summary::of(&crate::store::findings::of_host(&mut db, &host.id).await?),
+        summary: crate::store::findings::summary(&mut db, &host.id).await?,
         deviations: crate::store::findings::history_of(&mut db, &host.id, 100).await?,
         chain: chain::of_host(&mut db, &host.id, 100).await?,
         drift: drifts::list(&mut db, &filter, 100).await?,

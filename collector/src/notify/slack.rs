@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Alert, Part};
 
 /// Parts told one by one; the rest are counted.
-const MOST_PARTS: usize = 20;
+pub const MOST_PARTS: usize = 20;
 /// The longest header.
 const HEADER: usize = 150;
 /// The longest value, name or sentence told, before escaping (which at most makes it five times as long).
@@ -18,7 +18,7 @@ const LONGEST: usize = 180;
 /// The body to post.
 pub fn render(alert: &Alert) -> String {
     let told = alert.parts.get(..MOST_PARTS).unwrap_or(&alert.parts);
-    let more = alert.parts.len() - told.len();
+    let more = alert.parts.len() - told.len() + alert.more;
     let mut blocks = vec![json!({
         "type": "header",
         "text": {"type": "plain_text", "text": cut(&plain(&alert.title), HEADER), "emoji": false},
@@ -108,6 +108,7 @@ mod tests {
         Alert {
             title: format!("web-1 {}", "<!here>".repeat(60)),
             parts: (0..parts).map(|number| part(&format!("packages/p{number}:{}", "&".repeat(500)))).collect(),
+            more: 0,
             link: "https://plumbline.example.org/hosts/aa".into(),
         }
     }

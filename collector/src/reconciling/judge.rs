@@ -1,7 +1,7 @@
 //! One report judged: what drifted, what each drift's verdict is, what the baseline says of the facts. Decides only; the
 //! store is read before and written after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit::baseline::Baseline;
 use audit::change::ChangeRecord;
@@ -12,23 +12,28 @@ use audit::facts::{FactSet, Observed};
 use audit::finding::Finding;
 use audit::host::{Gap, GapKind};
 use audit::lifecycle::Lifecycles;
-use audit::probe::{Context, Topic};
+use audit::probe::{Context, Probe as _, Topic};
 use audit::probes;
+use audit::probes::packages::Packages;
 use audit::reconcile::{Happened, Judged, reconcile};
 use audit::report::{Manifest, ProbeFacts};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
+use super::said::Said;
 use super::seen::{self, TOLERANCE, seen};
+use super::weight::{MOST, Weight};
 use crate::error::Refusal;
 use crate::store::chain::Kind;
 use crate::store::hosts::{Host, Seen};
 use crate::store::known::Remembered;
 use crate::store::reports::Stored;
 
-/// The most facts of one report that are judged, inflated, in bytes: some 15,000 packages. In memory each byte of many small
-/// facts becomes dozens, and whoever holds an enrolled key could have gigabytes of them judged.
-pub const MAX_JUDGED: u64 = 2 * 1024 * 1024;
+/// The most of its facts a probe may say it could not see: dozens are many, and each is held against each item.
+const MAX_GAPS: usize = 1000;
+
+/// The most items a probe may have each of which may be a finding of its own, and that is a kilobyte; of packages only those
+/// are that a rule names.
+const MAX_RULED: usize = 4096;
 
 /// All a judgement is made of.
 pub struct Case<'a> {
@@ -38,10 +43,12 @@ pub struct Case<'a> {
     pub report: &'a Stored,
     /// Its manifest.
     pub manifest: &'a Manifest,
-    /// The bodies the manifest names of probes known here, inflated, by digest; what is beyond [`MAX_JUDGED`] is not in it.
+    /// The bodies the manifest names of probes known here, inflated, by digest; what is beyond [`MOST`] is not in it.
     pub bodies: &'a BTreeMap<Digest, Vec<u8>>,
     /// What is known of each probe's items.
     pub known: &'a BTreeMap<String, Remembered>,
+    /// The probes of whose items so much is known that it was left in the store.
+    pub heavy: &'a BTreeSet<String>,
     /// The change records.
     pub records: &'a [ChangeRecord],
     /// What the host is judged by.
@@ -58,7 +65,7 @@ pub struct Outcome {
     /// When the report was observed.
     pub seen: Seen,
     /// What drifted, whether a record is asked for, and the verdict.
-    pub drifts: Vec<(Drift, bool, Judged)>,
+    pub drifts: Vec<(Drift<Said>, bool, Judged)>,
     /// What is now known of probes that changed.
     pub known: BTreeMap<String, Remembered>,
     /// Probes that showed the same again.
@@ -100,6 +107,7 @@ pub fn judge(case: &Case<'_>) -> Result<Outcome, Refusal> {
         }
         let (decoded, observed) = read(case, topic, named, &mut outcome.notes)?;
         facts.insert(topic.name(), decoded);
+        let Some(observed) = observed else { continue };
         if same.is_some() {
             outcome.same.push(name.clone());
         } else {
@@ -134,38 +142,66 @@ fn read(
     topic: &'static dyn Topic,
     named: &ProbeFacts,
     notes: &mut Vec<(Kind, String, String)>,
-) -> Result<(audit::facts::AnyFacts, Observed<Value>), Refusal> {
+) -> Result<(audit::facts::AnyFacts, Option<Observed<Said>>), Refusal> {
     let name = topic.name();
     let mut hide = |kind, detail: String| {
         notes.push((Kind::NotUnderstood, name.to_owned(), format!("facts of {name}: {detail}")));
         let gap = Gap::new(kind, name, detail);
-        Ok((topic.hidden(gap.clone()), Observed::hidden(gap)))
+        Ok((topic.hidden(gap.clone()), Some(Observed::hidden(gap))))
     };
+    if case.heavy.contains(name) {
+        let (facts, _) = hide(GapKind::TooLarge, "more is known of this host than is compared at once".to_owned())?;
+        return Ok((facts, None));
+    }
     if named.schema != topic.schema() {
         let detail = format!("shape {} is not the shape {} this collector knows", named.schema, topic.schema());
         return hide(GapKind::Unsupported, detail);
     }
     let body = |digest| case.bodies.get(&digest);
     let (Some(items), Some(state)) = (body(named.items), body(named.state)) else {
-        let detail = format!("with them the report has more than the {} KiB that are judged", MAX_JUDGED / 1024);
+        let detail = format!("with them the report has more than the {MOST} that are judged");
         return hide(GapKind::TooLarge, detail);
     };
-    // Untyped only what has its type: anything else could be made of nothing but the costliest values.
     let facts = match topic.decode(items, state) {
         Ok(facts) => facts,
         Err(error) => return hide(GapKind::Malformed, error.to_string()),
     };
-    match serde_json::from_slice::<Observed<Value>>(items) {
-        Ok(observed) => Ok((facts, observed)),
+    match serde_json::from_slice::<Observed<Said>>(items) {
+        Ok(observed) if observed.gaps.len() > MAX_GAPS => {
+            hide(GapKind::TooLarge, format!("{} gaps; at most {MAX_GAPS} are told apart", observed.gaps.len()))
+        }
+        Ok(observed) if observed.seen.len() > MAX_RULED && name != Packages::NAME => {
+            hide(GapKind::TooLarge, format!("{} items; at most {MAX_RULED} are judged", observed.seen.len()))
+        }
+        Ok(observed) if !carries(case.known.get(name), &observed) => {
+            hide(GapKind::TooLarge, "with what they hide more would be known than is kept".to_owned())
+        }
+        Ok(observed) => Ok((facts, Some(observed))),
         Err(error) => hide(GapKind::Malformed, error.to_string()),
     }
+}
+
+/// Whether what is known after `observed` is no more than twice what one report may bring: what a gap hides is carried on,
+/// and each report could bring as much again.
+fn carries(before: Option<&Remembered>, observed: &Observed<Said>) -> bool {
+    let Some(before) = before.filter(|_| !observed.gaps.is_empty()) else { return true };
+    let of = |items: &BTreeMap<String, Said>| {
+        items.iter().fold(Weight::default(), |sum, (subject, said)| {
+            sum + Weight::of(said.text().as_bytes()) + Weight { bytes: subject.len() as u64, ..Weight::default() }
+        })
+    };
+    let hidden =
+        before.known.hidden.keys().fold(Weight::default(), |sum, prefix| {
+            sum + Weight { bytes: prefix.len() as u64, containers: 1, values: 1 }
+        });
+    (of(&before.known.items) + of(&observed.seen) + hidden).is_within(MOST + MOST)
 }
 
 fn advance(
     case: &Case<'_>,
     topic: &'static dyn Topic,
     source: String,
-    observed: Observed<Value>,
+    observed: Observed<Said>,
     outcome: &mut Outcome,
 ) {
     let name = topic.name();
@@ -173,9 +209,10 @@ fn advance(
     let (drifts, mut known) = drift::advance(before, name, observed, outcome.seen.latest);
     // The next drift happened after this observation; where its instant is not certain, after its earliest.
     known.at = outcome.seen.earliest;
+    outcome.drifts.reserve_exact(drifts.len());
     for one in drifts {
         let controlled = case.baseline.control.asks_for_record(case.host.environment.name(), name, &one.subject);
-        let value = one.after.as_ref().map(|value| topic.say(value));
+        let value = one.after.as_ref().map(|value| topic.say_json(value.text()));
         let happened = Happened {
             host: case.host.id.as_str(),
             host_name: &case.host.name,
@@ -221,7 +258,7 @@ fn disagreement(case: &Case<'_>, findings: &[Finding]) -> Result<Option<String>,
     if manifest.baseline != case.baseline.digest || manifest.lifecycles != case.lifecycles.digest {
         return Ok(None);
     }
-    if Digest::of(&serde_json::to_vec(findings)?) == manifest.findings {
+    if Digest::of_json(&findings)? == manifest.findings {
         return Ok(None);
     }
     Ok(Some("agent and collector judged the same facts by the same baseline and found something else".into()))

@@ -1,17 +1,19 @@
 //! Drift, its verdict as it stands, and every verdict it ever had. What drifted is evidence: the database refuses to edit it.
 
+use std::collections::BTreeMap;
+
 use audit::digest::Digest;
 use audit::drift::{Drift, Interval};
 use audit::reconcile::{Judged, Reason, Verdict};
 use audit::report::HostId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sqlx::Row as _;
 
 use super::tokens::Environment;
 use super::{Conn, Row, digest, hosts, instant, maybe_instant, micros, named, pages, parsed};
 use crate::error::Refusal;
+use crate::reconciling::said::Said;
 
 /// One drift with its verdict, and what a reader needs of its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +31,11 @@ pub struct Entry {
     /// The item.
     pub subject: String,
     /// Its value before; none if it appeared.
-    pub before: Option<Value>,
+    #[serde(deserialize_with = "Said::apart")]
+    pub before: Option<Said>,
     /// Its value after; none if it vanished.
-    pub after: Option<Value>,
+    #[serde(deserialize_with = "Said::apart")]
+    pub after: Option<Said>,
     /// When: after the first, not after the second.
     pub between: [DateTime<Utc>; 2],
     /// The verdict.
@@ -75,8 +79,8 @@ impl Entry {
 }
 
 /// A value as its probe says it.
-pub fn say(probe: &str, value: &Value) -> String {
-    audit::probes::find(probe).map_or_else(|| value.to_string(), |topic| topic.say(value))
+pub fn say(probe: &str, value: &Said) -> String {
+    audit::probes::find(probe).map_or_else(|| value.text().to_owned(), |topic| topic.say_json(value.text()))
 }
 
 /// The number in `D-12`, however a person writes it.
@@ -90,12 +94,11 @@ pub async fn add(
     db: &mut Conn,
     host: &HostId,
     report: Digest,
-    drift: &Drift,
+    drift: &Drift<Said>,
     controlled: bool,
     judged: &Judged,
     now: DateTime<Utc>,
 ) -> Result<i64, Refusal> {
-    let text = |value: &Option<Value>| value.as_ref().map(serde_json::to_string).transpose();
     let closed = !judged.reason.is_open();
     let row = sqlx::query(
         "INSERT INTO drifts (host, report, probe, subject, value_before, value_after, earliest, latest, controlled,
@@ -106,8 +109,8 @@ pub async fn add(
     .bind(report.to_string())
     .bind(&drift.probe)
     .bind(&drift.subject)
-    .bind(text(&drift.before)?)
-    .bind(text(&drift.after)?)
+    .bind(drift.before.as_ref().map(Said::text))
+    .bind(drift.after.as_ref().map(Said::text))
     .bind(micros(drift.between.from))
     .bind(micros(drift.between.to))
     .bind(controlled)
@@ -225,16 +228,20 @@ pub async fn open(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
     rows.into_iter().map(entry).collect()
 }
 
-/// What is open and unauthorised on active hosts and nobody was told of.
-pub async fn unalerted(db: &mut Conn) -> Result<Vec<Entry>, Refusal> {
+/// What is open and unauthorised on active hosts and nobody was told of: by host, the numbers of the drift.
+pub async fn unalerted(db: &mut Conn) -> Result<BTreeMap<String, Vec<i64>>, Refusal> {
     let rows = sqlx::query(
-        "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
+        "SELECT drifts.host, drifts.seq FROM drifts JOIN hosts ON hosts.id = drifts.host
          WHERE closed IS NULL AND alerted = 0 AND verdict = 'unauthorised' AND hosts.state = $1 ORDER BY host, seq",
     )
     .bind(hosts::State::Active.name())
     .fetch_all(db)
     .await?;
-    rows.into_iter().map(entry).collect()
+    let mut untold: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for row in rows {
+        untold.entry(row.try_get("host")?).or_default().push(row.try_get("seq")?);
+    }
+    Ok(untold)
 }
 
 /// Somebody was told.
@@ -286,7 +293,7 @@ fn judged(row: &Row) -> Result<Judged, Refusal> {
 
 /// A drift out of its row, with `host_name` and `environment` of its host.
 pub(super) fn entry(row: Row) -> Result<Entry, Refusal> {
-    let value = |column: &str| -> Result<Option<Value>, Refusal> {
+    let value = |column: &str| -> Result<Option<Said>, Refusal> {
         let text: Option<String> = row.try_get(column)?;
         Ok(text.as_deref().map(serde_json::from_str).transpose()?)
     };

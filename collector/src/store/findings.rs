@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use audit::finding::{Finding, Severity, Status};
+use audit::finding::{Finding, Severity, Status, Summary};
 use audit::report::HostId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub async fn of_host(db: &mut Conn, host: &HostId) -> Result<Vec<Finding>, Refus
 
 /// Puts `findings` in the place of what stood, and opens and resolves deviations by the difference.
 pub async fn replace(db: &mut Conn, host: &HostId, findings: &[Finding], now: DateTime<Utc>) -> Result<(), Refusal> {
-    if of_host(db, host).await? == findings {
+    if are(db, host, findings).await? {
         return Ok(());
     }
     sqlx::query("DELETE FROM findings WHERE host = $1").bind(host.as_str()).execute(&mut *db).await?;
@@ -59,6 +59,52 @@ pub async fn replace(db: &mut Conn, host: &HostId, findings: &[Finding], now: Da
         .await?;
     }
     follow(db, host, findings, now).await
+}
+
+/// How many findings are read at once to compare them.
+const AT_ONCE: usize = 500;
+
+/// Whether what stands is `findings`: a page at a time, for in bad hands a host has many thousands of them.
+async fn are(db: &mut Conn, host: &HostId, findings: &[Finding]) -> Result<bool, Refusal> {
+    // One page more than there are findings: a longer list that begins alike is another.
+    let pages = findings.chunks(AT_ONCE).chain([&[][..]]);
+    for (page, first) in pages.zip((0_i64..).step_by(AT_ONCE)) {
+        let rows =
+            sqlx::query("SELECT finding FROM findings WHERE host = $1 AND number >= $2 ORDER BY number LIMIT $3")
+                .bind(host.as_str())
+                .bind(first)
+                .bind(i64::try_from(page.len().max(1)).unwrap_or(1))
+                .fetch_all(&mut *db)
+                .await?;
+        if rows.len() != page.len() {
+            return Ok(false);
+        }
+        for (row, finding) in rows.iter().zip(page) {
+            if serde_json::from_str::<Finding>(row.try_get("finding")?)? != *finding {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// How many findings of a host there are of each status.
+pub async fn summary(db: &mut Conn, host: &HostId) -> Result<Summary, Refusal> {
+    let rows = sqlx::query("SELECT status, COUNT(*) AS n FROM findings WHERE host = $1 GROUP BY status")
+        .bind(host.as_str())
+        .fetch_all(db)
+        .await?;
+    let mut summary = Summary::default();
+    for row in rows {
+        let count = super::pages::size(row.try_get("n")?);
+        match named(row.try_get("status")?)? {
+            Status::Pass => summary.pass = count,
+            Status::Deviation => summary.deviation = count,
+            Status::Unknown => summary.unknown = count,
+            Status::NotApplicable => summary.not_applicable = count,
+        }
+    }
+    Ok(summary)
 }
 
 /// What could not be determined neither opens nor resolves a deviation: not seeing is not mending.

@@ -1,14 +1,15 @@
 //! What is known of each probe's items on each host: [`audit::drift::Known`], which drift is taken against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit::drift::Known;
 use audit::report::HostId;
 use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
-use super::{Conn, instant, micros};
+use super::{Conn, instant, micros, unsigned};
 use crate::error::Refusal;
+use crate::reconciling::said::Said;
 
 /// Knowledge of one probe, and which facts it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +17,47 @@ pub struct Remembered {
     /// Shape and digest of the items last observed: the same again cannot have drifted.
     pub source: String,
     /// What is known.
-    pub known: Known,
+    pub known: Known<Said>,
 }
 
-/// What is known of a host, by probe.
-pub async fn of_host(db: &mut Conn, host: &HostId) -> Result<BTreeMap<String, Remembered>, Refusal> {
-    let rows = sqlx::query("SELECT probe, source, at, body FROM known WHERE host = $1")
-        .bind(host.as_str())
-        .fetch_all(db)
-        .await?;
-    let mut known = BTreeMap::new();
-    for row in rows {
-        let body: Vec<u8> = row.try_get("body")?;
-        let mut one: Known = serde_json::from_slice(&body)?;
-        // The instant moves with every report, the body only when something changed.
-        one.at = instant(row.try_get("at")?)?;
-        known.insert(row.try_get("probe")?, Remembered { source: row.try_get("source")?, known: one });
+/// What is known of a host, by probe; and of which probes more is known than fits into `most` bytes with the smaller ones.
+/// Reports of one probe each may have brought as much as a report may have, once for every probe.
+pub async fn of_host(
+    db: &mut Conn,
+    host: &HostId,
+    most: u64,
+) -> Result<(BTreeMap<String, Remembered>, BTreeSet<String>), Refusal> {
+    let sizes =
+        sqlx::query("SELECT probe, source, at, length(body) AS size FROM known WHERE host = $1 ORDER BY size, probe")
+            .bind(host.as_str())
+            .fetch_all(&mut *db)
+            .await?;
+    let (mut known, mut heavy, mut left) = (BTreeMap::new(), BTreeSet::new(), most);
+    for row in sizes {
+        let probe: String = row.try_get("probe")?;
+        match left.checked_sub(unsigned(row.try_get("size")?)) {
+            None => {
+                heavy.insert(probe);
+            }
+            Some(rest) => {
+                left = rest;
+                let mut one = body(db, host, &probe).await?;
+                // The instant moves with every report, the body only when something changed.
+                one.at = instant(row.try_get("at")?)?;
+                known.insert(probe, Remembered { source: row.try_get("source")?, known: one });
+            }
+        }
     }
-    Ok(known)
+    Ok((known, heavy))
+}
+
+async fn body(db: &mut Conn, host: &HostId, probe: &str) -> Result<Known<Said>, Refusal> {
+    let row = sqlx::query("SELECT body FROM known WHERE host = $1 AND probe = $2")
+        .bind(host.as_str())
+        .bind(probe)
+        .fetch_one(db)
+        .await?;
+    Ok(serde_json::from_slice(row.try_get("body")?)?)
 }
 
 /// Keeps what is now known of a probe.
@@ -75,7 +99,7 @@ mod tests {
         let mut db = store.write().await.unwrap();
         let host = newcomer(&mut db, "web-1", 'a').await;
         let known = Known {
-            items: BTreeMap::from([("a".to_owned(), serde_json::json!(1))]),
+            items: BTreeMap::from([("a".to_owned(), Said::of(&serde_json::json!(1)))]),
             hidden: BTreeMap::from([("b".to_owned(), Some(at(1)))]),
             at: at(2),
         };
@@ -83,6 +107,8 @@ mod tests {
         keep(&mut db, &host, "packages", &one).await.unwrap();
         touch(&mut db, &host, "packages", at(9)).await.unwrap();
         one.known.at = at(9);
-        assert_eq!(of_host(&mut db, &host).await.unwrap()["packages"], one);
+        assert_eq!(of_host(&mut db, &host, 1000).await.unwrap().0["packages"], one);
+        let (known, heavy) = of_host(&mut db, &host, 10).await.unwrap();
+        assert!(known.is_empty() && heavy.contains("packages"), "too much is said to be, not forgotten");
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn total(rows: &[Row]) -> Result<usize, Refusal> {
     Ok(rows.first().map(|row| row.try_get("total")).transpose()?.map_or(0, size))
 }
 
-fn size(count: i64) -> usize {
+/// A count as the store gives it.
+pub(super) fn size(count: i64) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
 

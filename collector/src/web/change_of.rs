@@ -9,6 +9,7 @@ use audit::probes;
 use serde_json::Value;
 
 use super::text::cut;
+use crate::reconciling::said::Said;
 
 /// The most characters of one value that a page shows.
 const SHOWN: usize = 1200;
@@ -25,7 +26,11 @@ pub struct Part {
 }
 
 /// The parts in which `before` and `after` differ: at least one.
-pub fn parts(probe: &str, before: Option<&Value>, after: Option<&Value>) -> Vec<Part> {
+pub fn parts(probe: &str, before: Option<&Said>, after: Option<&Said>) -> Vec<Part> {
+    parts_of(probe, before.map(Said::value).as_ref(), after.map(Said::value).as_ref())
+}
+
+fn parts_of(probe: &str, before: Option<&Value>, after: Option<&Value>) -> Vec<Part> {
     let (said_before, said_after) = (before.map(|value| say(probe, value)), after.map(|value| say(probe, value)));
     let unsaid = |value: Option<&Value>, said: &Option<String>| value.map(plain) == *said;
     // The same words for two values, or no words but the JSON itself, say less than the fields do.
@@ -68,27 +73,30 @@ mod tests {
 
     #[test]
     fn a_probe_says_its_value_shortly() {
-        let parts = parts("packages", Some(&package("1", "installed")), Some(&package("2", "installed")));
+        let parts = parts_of("packages", Some(&package("1", "installed")), Some(&package("2", "installed")));
         assert_eq!(parts, [Part { field: None, before: Some("1".into()), after: Some("2".into()) }]);
     }
 
     #[test]
     fn where_both_read_the_same_the_field_that_differs_is_shown() {
-        let of_unknown = parts("no-such-probe", Some(&json!({"a": 1, "b": "x"})), Some(&json!({"a": 1, "b": "x"})));
+        let of_unknown = parts_of("no-such-probe", Some(&json!({"a": 1, "b": "x"})), Some(&json!({"a": 1, "b": "x"})));
         assert_eq!(of_unknown.len(), 1, "equal values still give one part");
-        let found = parts("packages", Some(&package("1", "installed")), Some(&package("1", "held")));
+        let found = parts_of("packages", Some(&package("1", "installed")), Some(&package("1", "held")));
         let differing = |part: &Part| part.before != part.after;
         assert!(!found.is_empty() && found.iter().all(differing), "{found:?}");
     }
 
     #[test]
     fn of_a_value_no_probe_says_only_the_fields_that_differ_are_shown() {
-        let found = parts("no-such-probe", Some(&json!({"a": 1, "b": "x"})), Some(&json!({"a": 2, "b": "x"})));
+        let found = parts_of("no-such-probe", Some(&json!({"a": 1, "b": "x"})), Some(&json!({"a": 2, "b": "x"})));
         assert_eq!(found, [Part { field: Some("a".into()), before: Some("1".into()), after: Some("2".into()) }]);
     }
 
     #[test]
     fn what_appeared_has_no_before() {
-        assert_eq!(parts("x", None, Some(&json!("v")))[0], Part { field: None, before: None, after: Some("v".into()) });
+        assert_eq!(
+            parts_of("x", None, Some(&json!("v")))[0],
+            Part { field: None, before: None, after: Some("v".into()) }
+        );
     }
 }

@@ -3,13 +3,13 @@
 use audit::drift::Interval;
 use audit::reconcile::{Reason, Verdict};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::change_of::{self, Part};
 use super::command;
 use super::frame::Tone;
 use super::moment::Between;
 use crate::disguise::disguises;
+use crate::reconciling::said::Said;
 
 /// A host, as far as a row names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub struct Drifted {
     /// The item.
     pub subject: String,
     /// Its value before.
-    pub before: Option<Value>,
+    pub before: Option<Said>,
     /// Its value after.
-    pub after: Option<Value>,
+    pub after: Option<Said>,
     /// When.
     pub between: Interval,
     /// Who approved it.
@@ -240,8 +240,8 @@ pub(crate) mod testing {
             host: HostRef { id: "a".repeat(32), name: "web-1".into(), environment: "production".into() },
             probe: "packages".into(),
             subject: "openssl:amd64".into(),
-            before: Some(json!({"version": "3.0.14-1"})),
-            after: Some(json!({"version": "3.0.15-1"})),
+            before: Some(Said::of(&json!({"version": "3.0.14-1"}))),
+            after: Some(Said::of(&json!({"version": "3.0.15-1"}))),
             between: Interval { from: at(0), to: at(5) },
             verdict: Verdict::Unauthorised,
             reason: Reason::NoRecord,
@@ -263,8 +263,8 @@ pub(crate) mod testing {
         let drift = Drifted {
             host,
             subject: nasty.clone(),
-            before: Some(json!(nasty)),
-            after: Some(json!({ nasty.clone(): nasty })),
+            before: Some(Said::of(&json!(nasty))),
+            after: Some(Said::of(&json!({ nasty.clone(): nasty }))),
             why: nasty.clone(),
             change: Some(nasty.clone()),
             ..drifted()
