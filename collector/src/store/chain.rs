@@ -29,6 +29,8 @@ pub enum Kind {
     NotUnderstood,
     /// The host's clock is off by more than is tolerated.
     Clock,
+    /// The host sends more than it may, and what is over is refused.
+    OverLimit,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Disagreement => "disagreement",
             Self::NotUnderstood => "not-understood",
             Self::Clock => "clock",
+            Self::OverLimit => "over-limit",
         }
     }
 
@@ -50,7 +53,12 @@ impl Kind {
     pub fn alarms(self) -> bool {
         match self {
             Self::Fork | Self::Rewritten | Self::Gap => true,
-            Self::Dropped | Self::OtherBaseline | Self::Disagreement | Self::NotUnderstood | Self::Clock => false,
+            Self::Dropped
+            | Self::OtherBaseline
+            | Self::Disagreement
+            | Self::NotUnderstood
+            | Self::Clock
+            | Self::OverLimit => false,
         }
     }
 }
@@ -156,7 +164,7 @@ pub async fn of_host(db: &mut Conn, host: &HostId, limit: i64) -> Result<Vec<Cha
         .bind(limit)
         .fetch_all(db)
         .await?;
-    rows.into_iter().map(finding).collect()
+    rows.iter().map(finding).collect()
 }
 
 /// Those that nobody was told of yet, unresolved and found before `before`, oldest first. Waiting a little spares an
@@ -169,7 +177,7 @@ pub async fn unalerted(db: &mut Conn, before: DateTime<Utc>) -> Result<Vec<Chain
     .bind(micros(before))
     .fetch_all(db)
     .await?;
-    rows.into_iter().map(finding).collect()
+    rows.iter().map(finding).collect()
 }
 
 /// Somebody was told.
@@ -178,7 +186,8 @@ pub async fn set_alerted(db: &mut Conn, finding: &ChainFinding) -> Result<(), Re
     Ok(())
 }
 
-fn finding(row: Row) -> Result<ChainFinding, Refusal> {
+/// A finding out of its row.
+pub(super) fn finding(row: &Row) -> Result<ChainFinding, Refusal> {
     Ok(ChainFinding {
         seq: row.try_get("seq")?,
         host: parsed(row.try_get("host")?)?,

@@ -28,18 +28,20 @@ pub struct Broken {
 
 /// The rules that active hosts break, worst first, and how many there are.
 pub async fn broken_rules(db: &mut Conn, limit: i64) -> Result<(Vec<Broken>, usize), Refusal> {
-    // The other columns are those of the row with the smallest name: SQLite's documented bare columns; see
-    // sqlite.org/lang_select.html#bareagg.
     let rows = sqlx::query(
-        "SELECT v.rule, v.severity, COUNT(DISTINCT v.host) AS hosts, COUNT(*) AS deviations,
-                (SELECT MIN(o.opened) FROM deviations o JOIN hosts g ON g.id = o.host
-                 WHERE o.rule = v.rule AND o.severity = v.severity AND o.resolved IS NULL AND g.state = 'active') AS since,
-                MIN(h.name) AS host_name, h.id AS host, h.environment, COUNT(*) OVER () AS total
-         FROM deviations v JOIN hosts h ON h.id = v.host
-         WHERE v.resolved IS NULL AND h.state = 'active'
-         GROUP BY v.rule, v.severity
-         ORDER BY CASE v.severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END,
-                  hosts DESC, v.rule
+        "WITH broken AS (
+             SELECT v.rule, v.severity, v.host, v.opened, h.name, h.environment,
+                    ROW_NUMBER() OVER (PARTITION BY v.rule, v.severity ORDER BY h.name, h.id) AS place
+             FROM deviations v JOIN hosts h ON h.id = v.host
+             WHERE v.resolved IS NULL AND h.state = 'active'
+         )
+         SELECT rule, severity, COUNT(DISTINCT host) AS hosts, COUNT(*) AS deviations, MIN(opened) AS since,
+                MIN(CASE WHEN place = 1 THEN name END) AS first_name, MIN(CASE WHEN place = 1 THEN host END) AS first_host,
+                MIN(CASE WHEN place = 1 THEN environment END) AS first_environment, COUNT(*) OVER () AS total
+         FROM broken
+         GROUP BY rule, severity
+         ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END,
+                  hosts DESC, rule
          LIMIT $1",
     )
     .bind(limit)
@@ -50,7 +52,7 @@ pub async fn broken_rules(db: &mut Conn, limit: i64) -> Result<(Vec<Broken>, usi
             rule: row.try_get("rule")?,
             severity: row.try_get("severity")?,
             hosts: size(row.try_get("hosts")?),
-            one: (row.try_get("host")?, row.try_get("host_name")?, named(row.try_get("environment")?)?),
+            one: (row.try_get("first_host")?, row.try_get("first_name")?, named(row.try_get("first_environment")?)?),
             deviations: size(row.try_get("deviations")?),
             since: instant(row.try_get("since")?)?,
         })

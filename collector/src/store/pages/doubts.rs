@@ -1,31 +1,22 @@
 //! What puts reports in doubt: gaps, forks, rewritten history, and what else the collector found of them.
 
-use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
-use super::super::chain::Kind;
+use super::super::chain::{self, ChainFinding};
 use super::super::tokens::Environment;
-use super::super::{Conn, Row, instant, maybe_instant, named};
+use super::super::{Conn, Row, named};
 use super::with_total;
 use crate::error::Refusal;
 
-/// Something wrong with a host's reports.
+/// Something wrong with a host's reports, with what a reader needs of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
-    /// The host's id.
-    pub host: String,
+    /// What was found.
+    pub finding: ChainFinding,
     /// The host's name.
     pub host_name: String,
     /// Where the host works.
     pub environment: Environment,
-    /// What.
-    pub kind: Kind,
-    /// In words.
-    pub detail: String,
-    /// Since when.
-    pub found: DateTime<Utc>,
-    /// Until when.
-    pub resolved: Option<DateTime<Utc>>,
 }
 
 /// What puts reports in doubt and is not over, newest first; of one host where one is named, else of all.
@@ -59,18 +50,15 @@ pub async fn doubts_ever(db: &mut Conn, host: &str, limit: i64) -> Result<(Vec<D
 
 fn doubt(row: &Row) -> Result<Doubt, Refusal> {
     Ok(Doubt {
-        host: row.try_get("host")?,
+        finding: chain::finding(row)?,
         host_name: row.try_get("host_name")?,
         environment: named(row.try_get("environment")?)?,
-        kind: named(row.try_get("kind")?)?,
-        detail: row.try_get("detail")?,
-        found: instant(row.try_get("found")?)?,
-        resolved: maybe_instant(row.try_get("resolved")?)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::chain::Kind;
     use super::super::super::micros;
     use super::super::super::testing::{at, store};
     use super::super::testing::host;
@@ -91,7 +79,8 @@ mod tests {
                 .await
                 .unwrap();
         }
-        let kinds = |(doubts, _): (Vec<Doubt>, usize)| doubts.into_iter().map(|doubt| doubt.kind).collect::<Vec<_>>();
+        let kinds =
+            |(doubts, _): (Vec<Doubt>, usize)| doubts.into_iter().map(|doubt| doubt.finding.kind).collect::<Vec<_>>();
         assert_eq!(kinds(doubts(&mut db, None, 10).await.unwrap()), [Kind::Fork]);
         assert_eq!(kinds(doubts(&mut db, Some(&id), 10).await.unwrap()), [Kind::OtherBaseline, Kind::Fork]);
         assert_eq!(doubts_ever(&mut db, &id, 10).await.unwrap().1, 3);

@@ -220,16 +220,17 @@ fn of_deviation(app: &App, deviation: &Deviated, now: DateTime<Utc>) -> Vec<(Dat
 }
 
 fn of_doubt(doubt: pages::Doubt, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, Entry)> {
-    let tone = if doubt.kind.alarms() { Tone::Bad } else { Tone::Warn };
-    let label = format!("reports: {}", doubt.kind.name());
-    let mut entries = vec![entry(doubt.found, now, tone, &label, sentence(&doubt.detail), String::new())];
-    if let Some(resolved) = doubt.resolved {
+    let tone = if doubt.finding.kind.alarms() { Tone::Bad } else { Tone::Warn };
+    let label = format!("reports: {}", doubt.finding.kind.name());
+    let mut entries =
+        vec![entry(doubt.finding.found, now, tone, &label, sentence(&doubt.finding.detail), String::new())];
+    if let Some(resolved) = doubt.finding.resolved {
         entries.push(entry(
             resolved,
             now,
             Tone::Good,
             &format!("{label}, over"),
-            sentence(&doubt.detail),
+            sentence(&doubt.finding.detail),
             String::new(),
         ));
     }

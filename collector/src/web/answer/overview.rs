@@ -84,12 +84,16 @@ fn fleet(counts: &[HostCount]) -> Fleet {
 /// Something wrong with a host's reports, as seen at `now`.
 pub fn chain_row(doubt: pages::Doubt, now: DateTime<Utc>) -> ChainRow {
     ChainRow {
-        host: HostRef { id: doubt.host, name: doubt.host_name, environment: doubt.environment.name().to_owned() },
-        kind: doubt.kind.name().to_owned(),
-        alarms: doubt.kind.alarms(),
-        detail: doubt.detail,
-        found: Moment::new(doubt.found, now),
-        resolved: doubt.resolved.map(|at| Moment::new(at, now)),
+        host: HostRef {
+            id: doubt.finding.host.to_string(),
+            name: doubt.host_name,
+            environment: doubt.environment.name().to_owned(),
+        },
+        kind: doubt.finding.kind.name().to_owned(),
+        alarms: doubt.finding.kind.alarms(),
+        detail: doubt.finding.detail,
+        found: Moment::new(doubt.finding.found, now),
+        resolved: doubt.finding.resolved.map(|at| Moment::new(at, now)),
     }
 }
 
