@@ -12,6 +12,7 @@ use ed25519_dalek::SigningKey;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::http::attempts::Attempts;
+use crate::quota::Quotas;
 use crate::store::Store;
 
 /// The running collector. Cheap to clone.
@@ -43,6 +44,8 @@ pub struct App {
     pub requests: Arc<Semaphore>,
     /// Enrolments that failed, by address.
     pub attempts: Arc<Attempts>,
+    /// What each host has sent lately.
+    pub quotas: Arc<Quotas>,
 }
 
 /// The clock, as finely as the store keeps it: what is answered now must be what is read back later.

@@ -30,7 +30,8 @@ enum Command {
     /// Serve: take reports, judge them, alert
     ///
     /// The first start makes the data folder, the database, the key receipts are signed with, and an administrator's
-    /// account whose token is printed once.
+    /// account whose token is printed once; where standard output is closed, full or /dev/null, the token is left in the
+    /// file `first-token` of the data folder instead, for its owner alone.
     Serve {
         /// The configuration [default: /etc/plumbline/collector.yaml where it exists]
         #[arg(long, value_name = "FILE")]

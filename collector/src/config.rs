@@ -9,6 +9,9 @@ use audit::yaml::{Complaint, Document};
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+use crate::files;
+use crate::quota::Limits;
+
 /// Where it is looked for unless a file is named.
 pub const DEFAULT_FILE: &str = "/etc/plumbline/collector.yaml";
 
@@ -44,6 +47,9 @@ pub struct Config {
     /// Newer end-of-life dates than the shipped.
     #[serde(default)]
     pub eol: Option<PathBuf>,
+    /// What one host may send.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// Files of TLS, PEM.
@@ -93,7 +99,7 @@ impl Config {
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let named = file.is_some();
         let file = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let bytes = match bounded(file) {
+        let bytes = match files::read(file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => b"{}".to_vec(),
             Err(error) => return Err(anyhow!("{}: {error}", file.display())),
@@ -117,6 +123,9 @@ impl Config {
         }
         if config.silent_after.is_some_and(|length| length.milliseconds() < 1000) {
             return Err(document.complain("silent_after", "less than a second of silence is no silence"));
+        }
+        if let Err((key, message)) = config.limits.check() {
+            return Err(document.complain(&format!("limits.{key}"), &message));
         }
         if let Some(slack) = &config.slack {
             match (&slack.webhook, &slack.webhook_file) {
@@ -142,25 +151,13 @@ impl Slack {
         match (&self.webhook, &self.webhook_file) {
             (Some(url), _) => Ok(url.clone()),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+                let text = files::text(file).with_context(|| format!("reading {}", file.display()))?;
                 check_webhook(text.trim()).map_err(|message| anyhow!("{}: {message}", file.display()))?;
                 Ok(text.trim().to_owned())
             }
             (None, None) => Err(anyhow!("no webhook")),
         }
     }
-}
-
-/// The bytes of the regular file at `file`, at most one more than a document may have: its parser then refuses it by its
-/// size. Neither a FIFO nor /dev/zero keeps the collector from saying so.
-pub(crate) fn bounded(file: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    if !std::fs::metadata(file)?.is_file() {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(audit::yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn check_url(url: &str, _tls: bool) -> Result<(), String> {

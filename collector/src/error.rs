@@ -35,6 +35,9 @@ pub enum Refusal {
     /// Too many attempts; seconds to wait.
     #[error("too many failed attempts: wait {0} s")]
     TooMany(u32),
+    /// A host sent more than it may: of what, and seconds to wait.
+    #[error("this host has sent more {0} than it may: come back in {1} s")]
+    OverLimit(&'static str, u32),
     /// Too much at once; the caller should come back.
     #[error("the collector is busy: come back shortly")]
     Busy,
@@ -67,6 +70,7 @@ impl Refusal {
                 seal::Refusal::NotAnEnvelope(_) | seal::Refusal::OtherType { .. } | seal::Refusal::NotUnderstood(_),
             ) => ("not-evidence", "Not a statement of its kind", StatusCode::UNPROCESSABLE_ENTITY),
             Self::TooMany(_) => ("too-many", "Too many attempts", StatusCode::TOO_MANY_REQUESTS),
+            Self::OverLimit(..) => ("over-limit", "More than a host may send", StatusCode::TOO_MANY_REQUESTS),
             Self::Busy => ("busy", "Busy", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal(_) => ("internal", "The collector failed", StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -85,6 +89,7 @@ impl Refusal {
             | Self::NotEvidence(_)
             | Self::TooLarge(_)
             | Self::TooMany(_)
+            | Self::OverLimit(..)
             | Self::Busy => self.to_string(),
         };
         Problem { kind: format!("/problems/{kind}"), title: title.to_owned(), status: status.as_u16(), detail }
@@ -92,7 +97,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::TooMany(seconds) => Some(*seconds),
+            Self::TooMany(seconds) | Self::OverLimit(_, seconds) => Some(*seconds),
             Self::Busy => Some(2),
             Self::Unauthenticated
             | Self::Forbidden(_)

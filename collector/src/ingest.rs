@@ -13,6 +13,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::app::App;
 use crate::error::Refusal;
+use crate::quota::Over;
 use crate::store::chain::{self, Kind};
 use crate::store::hosts::{self, Newcomer, State};
 use crate::store::reports::{self, Arrival};
@@ -22,6 +23,8 @@ use link::{Link, Neighbours};
 /// The most probes one manifest may name, and the longest name of one.
 const MAX_PROBES: usize = 256;
 const MAX_PROBE_NAME: usize = 64;
+/// The largest manifest, in bytes: as many probes as it may name, of names as long as they may be, fit twice.
+const MAX_MANIFEST: usize = 128 * 1024;
 /// The longest texts of an enrolment.
 const MAX_LABEL: usize = 255;
 
@@ -35,6 +38,10 @@ pub async fn enrol(app: &App, envelope: &[u8], now: DateTime<Utc>) -> Result<Enr
         if text.is_empty() || text.len() > MAX_LABEL {
             return Err(Refusal::Invalid(format!("a host's {what} is 1 to {MAX_LABEL} bytes")));
         }
+    }
+    // The store, like a kernel, takes a text to end at a NUL: one that begins there has no name at all.
+    if stated.name.starts_with('\0') {
+        return Err(Refusal::Invalid("a host's name cannot begin with a NUL character".into()));
     }
     if stated.machine.as_ref().is_some_and(|machine| machine.len() > MAX_LABEL) {
         return Err(Refusal::Invalid(format!("a machine id is at most {MAX_LABEL} bytes")));
@@ -94,6 +101,7 @@ pub async fn report(
     if stated.sequence == 0 || i64::try_from(stated.sequence).is_err() {
         return Err(Refusal::Invalid("a report's number begins at 1".into()));
     }
+    within_limits(app, &host.id, app.quotas.report(&host.id, envelope.len(), now), now).await?;
     let mut db = app.store.write().await?;
     let received = accept(&mut db, &report, envelope, sent, now).await?;
     let lacks = facts::lacks(&mut db, stated.manifest).await?;
@@ -102,6 +110,35 @@ pub async fn report(
     let receipt =
         Receipt { host: stated.host.clone(), sequence: stated.sequence, report: report.id(), received, lacks };
     Ok(seal::seal(receipt, &app.receipt_key)?.bytes)
+}
+
+/// Refuses what is over a host's limits, and notes that once; notes too that it is over.
+async fn within_limits(
+    app: &App,
+    host: &HostId,
+    counted: Result<Vec<&'static str>, Over>,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    match counted {
+        Ok(no_more) if no_more.is_empty() => Ok(()),
+        Ok(no_more) => {
+            let mut db = app.store.write().await?;
+            for what in no_more {
+                chain::resolve(&mut db, host, Kind::OverLimit, what, now).await?;
+            }
+            Ok(db.commit().await?)
+        }
+        Err(over) => {
+            if over.first {
+                let detail = format!("the host sends more {} than it may; what is over is refused", over.what);
+                let mut db = app.store.write().await?;
+                chain::note(&mut db, host, Kind::OverLimit, over.what, &detail, now).await?;
+                db.commit().await?;
+                tracing::warn!(%host, limit = over.what, "a host sends more than it may: refused for now");
+            }
+            Err(Refusal::OverLimit(over.what, over.wait))
+        }
+    }
 }
 
 /// Keeps a verified report, unless it is here already; when it first came.
@@ -183,7 +220,7 @@ pub async fn facts(
     sent: Vec<u8>,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    let is_manifest = {
+    let (host, is_manifest) = {
         let mut db = app.store.read().await?;
         let Some(report) = reports::find(&mut db, report).await? else {
             return Err(Refusal::NotFound("report of that id: send it first".into()));
@@ -200,8 +237,10 @@ pub async fn facts(
             app.judge.wake();
             return Ok(());
         }
-        is_manifest
+        (report.host, is_manifest)
     };
+    // Whoever knows a report's id knows what its host signed: that much is counted as the host's.
+    within_limits(app, &host, app.quotas.facts(&host, sent.len(), now), now).await?;
     // Few at once: each may hold the largest body there is, inflated.
     let permit = app.inflating.clone().acquire_owned().await.map_err(Refusal::internal)?;
     let checked = tokio::task::spawn_blocking(move || {
@@ -225,6 +264,9 @@ pub async fn facts(
 }
 
 fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
+    if bytes.len() > MAX_MANIFEST {
+        return Err(Refusal::TooLarge(format!("a manifest of {} bytes is larger than {MAX_MANIFEST}", bytes.len())));
+    }
     let manifest: Manifest =
         serde_json::from_slice(bytes).map_err(|error| Refusal::Invalid(format!("not a manifest: {error}")))?;
     if manifest.probes.len() > MAX_PROBES || manifest.probes.keys().any(|name| name.len() > MAX_PROBE_NAME) {

@@ -74,6 +74,7 @@ impl Alert {
         Self {
             title: format!("{} ({}): it is silent", host.name, host.environment),
             parts: vec![part],
+            more: 0,
             link: format!("{public_url}/hosts/{}", host.id),
         }
     }
@@ -85,6 +86,7 @@ impl Alert {
         Self {
             title: format!("{} ({}): it is heard again", host.name, host.environment),
             parts: vec![part],
+            more: 0,
             link: format!("{public_url}/hosts/{}", host.id),
         }
     }

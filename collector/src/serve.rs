@@ -1,6 +1,7 @@
 //! `serve`: opens the store, makes what the first start needs, listens until told to stop.
 
 mod connections;
+mod first_token;
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -20,12 +21,13 @@ use tokio::sync::Semaphore;
 
 use crate::app::{App, INFLATING, REQUESTS, Wake, now};
 use crate::cli::printer;
-use crate::config::{Config, bounded};
+use crate::config::{Config, Tls};
 use crate::outbox::{self, Webhook};
+use crate::quota::Quotas;
 use crate::secret::Secret;
 use crate::store::accounts::{self, Role};
 use crate::store::{Store, audit_log};
-use crate::{folding, http, reconciling, silence};
+use crate::{files, folding, http, reconciling, silence};
 
 /// The name of the first account.
 const FIRST_ACCOUNT: &str = "admin";
@@ -48,9 +50,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let tls = match &config.tls {
-        Some(tls) => Some(RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.with_context(|| {
-            format!("reading the certificate {} and its key {}", tls.certificate.display(), tls.key.display())
-        })?),
+        Some(tls) => Some(certificate(tls).await?),
         None => None,
     };
     let webhook = match &config.slack {
@@ -75,14 +75,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         inflating: Arc::new(Semaphore::new(INFLATING)),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         attempts: Arc::default(),
+        quotas: Arc::new(Quotas::new(config.limits)),
     };
-    if let Some(token) = first_account(&store).await? {
-        printer::line(&format!(
-            "account {FIRST_ACCOUNT} (administrator), personal token, shown this once: {}",
-            token.reveal()
-        ))?;
+    first_account(&store, |token| first_token::hand_over(token, &config.data)).await?;
+    if let Err(error) = printer::line(&format!("listening on {here}")) {
+        tracing::warn!(%error, "listening on {here}, which could not be written to standard output");
     }
-    printer::line(&format!("listening on {here}"))?;
     let judging = tokio::spawn(reconciling::run(app.clone()));
     let listening = tokio::spawn(silence::run(app.clone()));
     let folding = tokio::spawn(folding::run(app.clone()));
@@ -99,6 +97,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     store.close().await;
     Ok(())
+}
+
+async fn certificate(tls: &Tls) -> anyhow::Result<RustlsConfig> {
+    let read = |file: &Path| files::read(file).with_context(|| format!("reading {}", file.display()));
+    let made = RustlsConfig::from_pem(read(&tls.certificate)?, read(&tls.key)?).await;
+    made.with_context(|| format!("the certificate {} and its key {}", tls.certificate.display(), tls.key.display()))
 }
 
 async fn listen(
@@ -152,7 +156,7 @@ async fn stop_when_told(handle: Handle<SocketAddr>) {
 }
 
 /// What the names of the collector's own files begin with.
-const OWN: [&str; 3] = ["collector.db", "lock", "receipt.key"];
+const OWN: [&str; 4] = ["collector.db", "first-token", "lock", "receipt.key"];
 
 /// The data folder, for the collector's eyes only.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
@@ -193,7 +197,7 @@ fn alone(file: &Path) -> anyhow::Result<std::fs::File> {
 
 /// The key receipts are signed with: made at the first start, never replaced by itself.
 fn receipt_key(file: &Path, is_new: bool) -> anyhow::Result<SigningKey> {
-    match std::fs::read(file) {
+    match files::read(file) {
         Ok(bytes) => match <[u8; KEY_BYTES]>::try_from(bytes) {
             Ok(seed) => Ok(SigningKey::from_bytes(&seed)),
             Err(_) => bail!("{} is not the key of {KEY_BYTES} bytes it should be", file.display()),
@@ -233,7 +237,7 @@ fn baseline(config: &Config) -> anyhow::Result<Baseline> {
     let Some(file) = &config.baseline else {
         return Ok(Baseline::parse("linux-server.yaml", shipped::LINUX_SERVER.as_bytes())?);
     };
-    let bytes = bounded(file).with_context(|| format!("reading the baseline {}", file.display()))?;
+    let bytes = files::read(file).with_context(|| format!("reading the baseline {}", file.display()))?;
     Ok(Baseline::parse(&file.display().to_string(), &bytes)?)
 }
 
@@ -241,22 +245,24 @@ fn lifecycles(config: &Config) -> anyhow::Result<Lifecycles> {
     let Some(file) = &config.eol else {
         return Ok(Lifecycles::parse("end-of-life.yaml", shipped::END_OF_LIFE.as_bytes())?);
     };
-    let bytes = bounded(file).with_context(|| format!("reading the end-of-life dates {}", file.display()))?;
+    let bytes = files::read(file).with_context(|| format!("reading the end-of-life dates {}", file.display()))?;
     Ok(Lifecycles::parse(&file.display().to_string(), &bytes)?)
 }
 
-/// At the first start, the first account; its token is shown once and written nowhere.
-async fn first_account(store: &Store) -> anyhow::Result<Option<Secret>> {
+/// At the first start, the first account. Its token is handed over before the account is kept: one nobody has would shut
+/// everybody out. Whether there was anything to do.
+async fn first_account(store: &Store, hand_over: impl FnOnce(&Secret) -> anyhow::Result<()>) -> anyhow::Result<bool> {
     let mut db = store.write().await?;
     if !accounts::is_empty(&mut db).await? {
-        return Ok(None);
+        return Ok(false);
     }
     let now = now();
     let token = accounts::add(&mut db, FIRST_ACCOUNT, &[Role::Administrator].into(), now).await?;
     audit_log::note(&mut db, now, "collector", "user add", FIRST_ACCOUNT, "the first account, an administrator")
         .await?;
+    hand_over(&token)?;
     db.commit().await?;
-    Ok(Some(token))
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -311,7 +317,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_first_start_makes_an_account() {
         let (store, _folder) = crate::store::testing::store().await;
-        assert!(first_account(&store).await.unwrap().is_some());
-        assert!(first_account(&store).await.unwrap().is_none());
+        first_account(&store, |_| bail!("nowhere to write it")).await.unwrap_err();
+        assert!(first_account(&store, |_| Ok(())).await.unwrap(), "what nobody was told is not kept");
+        assert!(!first_account(&store, |_| Ok(())).await.unwrap());
     }
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Connection, Failure};
 use crate::config::is_loopback;
+use crate::files;
 use crate::http::page::Page;
 
 /// A collector, and who asks it.
@@ -38,7 +39,7 @@ impl Collector {
             http = http.no_proxy();
         }
         if let Some(file) = &connection.ca {
-            let pem = std::fs::read(file).with_context(|| format!("reading {}", file.display()));
+            let pem = files::read(file).with_context(|| format!("reading {}", file.display()));
             let certificates = reqwest::Certificate::from_pem_bundle(&pem.map_err(Failure::Usage)?)
                 .map_err(|error| Failure::Usage(anyhow!("{}: {error}", file.display())))?;
             http = http.tls_certs_only(certificates);
@@ -120,7 +121,7 @@ pub(super) fn path(before: &str, part: &str, after: &str) -> String {
 
 fn token(connection: &Connection) -> anyhow::Result<String> {
     let token = match &connection.token_file {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?,
+        Some(file) => files::text(file).with_context(|| format!("reading {}", file.display()))?,
         None => std::env::var("PLUMBLINE_TOKEN")
             .map_err(|_| anyhow!("whose token? Set PLUMBLINE_TOKEN or give --token-file"))?,
     };

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::app::{App, Wake};
+use crate::quota::{Limits, Quotas};
 use crate::store::accounts::{self, Role};
 use crate::store::{Store, testing};
 
@@ -136,6 +137,7 @@ pub(crate) fn app(store: Store, base: &str) -> App {
         inflating: Arc::new(Semaphore::new(2)),
         requests: Arc::new(Semaphore::new(2000)),
         attempts: Arc::default(),
+        quotas: Arc::new(Quotas::new(Limits { requests_per_minute: 10_000, facts_mib_per_day: 10_000 })),
     }
 }
 

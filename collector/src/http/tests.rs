@@ -104,6 +104,16 @@ async fn of_a_thousand_uses_of_one_token_exactly_one_succeeds() {
 }
 
 #[tokio::test]
+async fn a_name_that_ends_before_it_begins_is_refused_for_that() {
+    let collector = Running::start().await;
+    let envelope = enrolment(&SigningKey::from_bytes(&[7; 32]), &collector.token().await, "\0web-1");
+    let response = collector.post(ENROL, envelope).await;
+    assert_eq!(response.status(), 422);
+    let problem = response.text().await.unwrap();
+    assert!(problem.contains("cannot begin with a NUL"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_lost_answer_to_an_enrolment_is_given_again_to_the_same_key_alone() {
     let collector = Running::start().await;
     let token = collector.token().await;

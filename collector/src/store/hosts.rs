@@ -104,7 +104,7 @@ pub struct Newcomer<'a> {
 
 /// Enrols a host, pending.
 pub async fn add(db: &mut Conn, host: &Newcomer<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
-    sqlx::query(
+    let added = sqlx::query(
         "INSERT INTO hosts (id, name, machine, system, public_key, environment, roles, state, enrolled)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8)",
     )
@@ -116,13 +116,16 @@ pub async fn add(db: &mut Conn, host: &Newcomer<'_>, now: DateTime<Utc>) -> Resu
     .bind(host.grant.environment.name())
     .bind(serde_json::to_string(&host.grant.roles)?)
     .bind(micros(now))
-    .execute(db)
-    .await
-    .map_err(|error| match dialect::is_constraint(&error) {
-        true => Refusal::Conflict("this key is already enrolled: a host's key is its own".into()),
-        false => error.into(),
-    })?;
-    Ok(())
+    .execute(&mut *db)
+    .await;
+    match added {
+        Ok(_) => Ok(()),
+        Err(error) if !dialect::is_constraint(&error) => Err(error.into()),
+        Err(_) if find_by_key(db, host.public_key).await?.is_some() => {
+            Err(Refusal::Conflict("this key is already enrolled: a host's key is its own".into()))
+        }
+        Err(_) => Err(Refusal::Invalid("the store takes no host of such a name".into())),
+    }
 }
 
 /// The host of that id.
@@ -286,6 +289,21 @@ mod tests {
         assert!(matches!(named_by_person(&mut db, "web-1").await, Err(Refusal::Conflict(_))));
         assert_eq!(named_by_person(&mut db, id.as_str()).await.unwrap().id, id);
         assert!(matches!(named_by_person(&mut db, "db-1").await, Err(Refusal::NotFound(_))));
+    }
+
+    #[tokio::test]
+    async fn a_key_enrols_once_and_only_that_is_called_so() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        newcomer(&mut db, "web-1", 'a').await;
+        let id: HostId = "b".repeat(32).try_into().unwrap();
+        let grant = Grant { environment: Environment::Production, roles: Vec::new() };
+        let [known, fresh] = ["a", "b"].map(|digit| digit.repeat(64));
+        let mut host =
+            Newcomer { id: &id, name: "web-2", machine: None, system: "", public_key: &known, grant: &grant };
+        assert!(matches!(add(&mut db, &host, at(0)).await, Err(Refusal::Conflict(_))));
+        (host.name, host.public_key) = ("", &fresh);
+        assert!(matches!(add(&mut db, &host, at(0)).await, Err(Refusal::Invalid(_))));
     }
 
     #[tokio::test]
