@@ -14,6 +14,7 @@ pub mod api;
 pub mod baseline;
 pub mod change;
 pub mod digest;
+pub mod disguise;
 pub mod drift;
 pub mod duration;
 pub mod evaluate;

@@ -1,16 +1,7 @@
-//! Which characters of a host's text could pass it off as other text, and the text with them shown: on a terminal, in a
-//! message, on a page. Ordinary letters of every script are left as they are.
+//! A host's text with the characters shown that could pass it off as other text (`audit::disguise` lists them): on a
+//! terminal, in a message, on a page. Ordinary letters of every script are left as they are.
 
-/// Whether `c` can change how the text around it reads without being seen itself: Unicode's general category Cc, its
-/// bidirectional controls (UAX #9), and characters that are ignorable by default (UAX #44) or break lines.
-pub fn disguises(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
+pub use audit::disguise::disguises;
 
 /// Text with those characters as escapes (`\\u{202e}`), so that a name cannot write on the terminal; line ends stay.
 pub fn safe(text: &str) -> String {

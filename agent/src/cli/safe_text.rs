@@ -1,7 +1,9 @@
-//! Text from a host, made safe for a terminal: control characters and those that turn the reading direction are written
+//! Text from a host, made safe for a terminal: characters that act or mislead ([`audit::disguise`] lists them) are written
 //! as escapes, so that a package's name cannot move the cursor, recolour a verdict or reorder a line.
 
-/// `text` on one line, every control and direction character escaped.
+use audit::disguise::disguises;
+
+/// `text` on one line, what acts or misleads escaped.
 pub(crate) fn line(text: &str) -> String {
     escape(text, false)
 }
@@ -16,7 +18,7 @@ pub(crate) fn lines(text: &str) -> String {
 pub(crate) fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\n' || !is_hostile(c) {
+        if c == '\n' || !disguises(c) {
             safe.push(c);
         } else {
             safe.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
@@ -28,7 +30,7 @@ pub(crate) fn json(text: &str) -> String {
 /// YAML that is safe to look at. Plain YAML has no escapes, so what holds such characters is written as JSON, which YAML
 /// 1.2 reads as it is.
 pub(crate) fn yaml(text: String, value: &serde_json::Value) -> serde_json::Result<String> {
-    if text.chars().any(|c| c != '\n' && is_hostile(c)) {
+    if text.chars().any(|c| c != '\n' && disguises(c)) {
         return Ok(json(&serde_json::to_string_pretty(value)?) + "\n");
     }
     Ok(text)
@@ -37,21 +39,13 @@ pub(crate) fn yaml(text: String, value: &serde_json::Value) -> serde_json::Resul
 fn escape(text: &str, keep_lines: bool) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if (keep_lines && c == '\n') || !is_hostile(c) {
+        if (keep_lines && c == '\n') || !disguises(c) {
             safe.push(c);
         } else {
             safe.extend(c.escape_default());
         }
     }
     safe
-}
-
-/// Controls (C0, DEL, C1), bidirectional formatting (Unicode Standard Annex 9), zero-width and line-separating
-/// characters, tags, and the byte order mark.
-fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -67,6 +61,7 @@ mod tests {
             ("\u{9b}31m", "\\u{9b}31m"),
             ("\u{feff}\u{2066}\u{200b}", "\\u{feff}\\u{2066}\\u{200b}"),
             ("\u{7f}", "\\u{7f}"),
+            ("a\u{ad}b\u{3164}\u{fe0f}\u{e0100}", "a\\u{ad}b\\u{3164}\\u{fe0f}\\u{e0100}"),
         ] {
             assert_eq!(line(hostile), safe);
         }
@@ -87,7 +82,7 @@ mod tests {
     fn json_says_the_same_in_escapes_of_its_own() {
         let value = serde_json::json!({"a\u{202e}b": "\u{9b}31m \u{e0041} \u{7f} \u{1b} naïve"});
         let safe = json(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(!safe.chars().any(|c| c != '\n' && is_hostile(c)), "{safe}");
+        assert!(!safe.chars().any(|c| c != '\n' && disguises(c)), "{safe}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
     }
 }
