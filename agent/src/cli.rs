@@ -7,6 +7,7 @@ pub(crate) mod baselines;
 mod check;
 mod enroll;
 mod facts;
+pub(crate) mod given;
 mod human;
 mod lint;
 mod printer;
@@ -21,8 +22,6 @@ use anyhow::Context as _;
 use audit::yaml::did_you_mean;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
-
-pub(crate) use baselines::bounded;
 
 /// Judges this host against a baseline, and reports what has drifted, signed.
 #[derive(Parser)]

@@ -17,6 +17,7 @@ use audit::seal::MAX_ENVELOPE;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -64,13 +65,12 @@ impl Client {
         let loopback = is_loopback(&parsed);
         // Installing it twice is an error that changes nothing; both installs are the same.
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let mut roots = rustls::RootCertStore::empty();
         // Plain HTTP asks for no certificate, and a minimal system may have none.
-        if parsed.scheme() == "https" {
-            for certificate in trusted(ca)? {
-                roots.add(certificate).context("a certificate authority that cannot be used")?;
-            }
-        }
+        let roots = match ca {
+            Some(pem) => authorities("--ca", pem.as_bytes())?,
+            None if parsed.scheme() == "https" => system_bundle().and_then(|(name, pem)| authorities(name, &pem))?,
+            None => RootCertStore::empty(),
+        };
         let tls = rustls::ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -172,18 +172,17 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The certificates to trust.
-fn trusted(ca: Option<&str>) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let (name, pem) = match ca {
-        Some(pem) => ("--ca", pem.as_bytes().to_vec()),
-        None => system_bundle()?,
-    };
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.with_context(|| format!("{name} is not PEM"))?;
-    if certificates.is_empty() {
-        bail!("{name} holds no certificate");
+/// The certificates of `pem`, to be trusted; `name` is what complaints call it.
+pub(crate) fn authorities(name: &str, pem: &[u8]) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.with_context(|| format!("{name} is not PEM"))?;
+        roots.add(certificate).with_context(|| format!("{name}: a certificate authority that cannot be used"))?;
     }
-    Ok(certificates)
+    if roots.is_empty() {
+        bail!("{name} holds no certificate in PEM");
+    }
+    Ok(roots)
 }
 
 fn system_bundle() -> anyhow::Result<(&'static str, Vec<u8>)> {

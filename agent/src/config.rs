@@ -5,11 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use audit::yaml::Document;
 use serde::{Deserialize, Deserializer};
 
-use crate::cli::{Usage, bounded};
+use crate::cli::{Usage, given};
 
 /// Where the configuration is unless told otherwise.
 pub(crate) const DEFAULT: &str = "/etc/plumbline/agent.yaml";
@@ -50,15 +49,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration at `given`, else at [`DEFAULT`] if there is one, else the defaults.
-    pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Self> {
-        let path = given.unwrap_or(Path::new(DEFAULT));
-        if given.is_none() && matches!(std::fs::exists(path), Ok(false)) {
+    /// The configuration at `named`, else at [`DEFAULT`] if there is one, else the defaults.
+    pub(crate) fn load(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = named.unwrap_or(Path::new(DEFAULT));
+        if named.is_none() && matches!(std::fs::exists(path), Ok(false)) {
             return Ok(Self::default());
         }
         let name = path.display().to_string();
-        let bytes = bounded(path).with_context(|| format!("reading the configuration {name}"))?;
-        Self::parse(&name, &bytes)
+        Self::parse(&name, &given::document(path, "the configuration")?)
     }
 
     fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Self> {

@@ -15,9 +15,9 @@ mod timesync;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
 
+use crate::cli::Usage;
 use fs::Anchor;
 pub(crate) use fs::{Last, Look};
 
@@ -28,10 +28,13 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// This machine, or the root file system at `root`.
+    /// This machine, or the root file system at `root`. One that is none is the caller's to mend.
     pub(crate) fn open(root: Option<&Path>) -> anyhow::Result<Self> {
         let folder = root.unwrap_or(Path::new("/"));
-        let anchor = Anchor::open(folder).with_context(|| format!("opening the root folder {}", folder.display()))?;
+        let anchor = Anchor::open(folder).map_err(|error| {
+            let error = std::io::Error::from(error);
+            Usage(format!("opening the root folder {}: {error}", folder.display()))
+        })?;
         Ok(Self { anchor, running: root.is_none() })
     }
 

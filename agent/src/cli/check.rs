@@ -11,11 +11,11 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Format, baselines, human, printer, safe_text};
+use super::{Format, Usage, baselines, given, human, printer, safe_text};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::live::Live;
-use crate::state::{self, State};
+use crate::state;
 
 /// Judge this host against a baseline, and print what deviates.
 ///
@@ -71,12 +71,13 @@ impl Check {
         let host = Live::open(self.root.as_deref())?;
         let facts = observe(&host, &baseline.probes(), &baseline.expectations());
         let findings = evaluate(&baseline, &Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles });
+        let id = self.id()?;
         let name = host.name();
         match self.format {
             Format::Human => printer::print(&human::findings(&name, &baseline, &findings))?,
             Format::Json => {
                 let shown = Document {
-                    host: Host { name, id: self.id() },
+                    host: Host { name, id },
                     baseline: Judged { name: &baseline.name, version: baseline.version, digest: baseline.digest },
                     summary: Summary::of(&findings),
                     findings: &findings,
@@ -89,10 +90,11 @@ impl Check {
 
     /// Judging needs no enrolment: an identity that is not there, or not readable, is left out. That of this machine is
     /// not said of a root file system elsewhere.
-    fn id(&self) -> Option<HostId> {
+    fn id(&self) -> Result<Option<HostId>, Usage> {
         let own = self.root.is_none().then_some(Path::new(state::DEFAULT));
-        let folder = self.state.as_deref().or(own)?;
-        Identity::load(&State::new(folder)).ok()?.map(|identity| identity.host)
+        let Some(folder) = self.state.as_deref().or(own) else { return Ok(None) };
+        let identity = Identity::load(&given::state(folder)?);
+        Ok(identity.ok().flatten().map(|identity| identity.host))
     }
 }
 

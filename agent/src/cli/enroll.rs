@@ -13,7 +13,7 @@ use audit::seal;
 use chrono::{SubsecRound as _, Utc};
 use clap::Args;
 
-use super::{Usage, bounded, printer, safe_text};
+use super::{Usage, given, printer, safe_text};
 use crate::client::Client;
 use crate::config::Config;
 use crate::identity::Identity;
@@ -63,12 +63,12 @@ impl Enroll {
             return Err(Usage("give the collector's address with --collector URL".into()).into());
         };
         let ca = match self.ca.as_deref().or(config.ca.as_deref()) {
-            Some(path) => Some(pem(path)?),
+            Some(path) => Some(given::certificates(path)?),
             None => None,
         };
         let client = Client::new(&collector, ca.as_deref()).map_err(|error| Usage(format!("{error:#}")))?;
         let host = Live::open(self.root.as_deref())?;
-        let state = State::new(&self.state);
+        let state = given::state(&self.state)?;
         state.create()?;
         self.refuse_twice(&state)?;
         let key = if self.force { key::fresh()? } else { key::load(&state)?.map_or_else(|| key::make(&state), Ok)? };
@@ -111,10 +111,7 @@ impl Enroll {
 
     fn token(&self) -> anyhow::Result<String> {
         let text = match (&self.token, &self.token_file) {
-            (_, Some(path)) => {
-                let bytes = bounded(path).with_context(|| format!("reading the token from {}", path.display()))?;
-                String::from_utf8(bytes).map_err(|_| Usage(format!("{}: not text", path.display())))?
-            }
+            (_, Some(path)) => given::text(path, "the token in")?,
             (Some(token), None) => token.clone(),
             (None, None) => return Err(Usage("give the one-time token with --token or --token-file".into()).into()),
         };
@@ -145,11 +142,6 @@ fn machine(host: &Live) -> Option<String> {
     let text = String::from_utf8(host.read(Path::new("/etc/machine-id")).ok()?).ok()?;
     let id = text.trim();
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
-}
-
-fn pem(path: &Path) -> anyhow::Result<String> {
-    let bytes = bounded(path).with_context(|| format!("reading the certificates from {}", path.display()))?;
-    Ok(String::from_utf8(bytes).map_err(|_| Usage(format!("{} is not PEM: not text", path.display())))?)
 }
 
 /// What was spooled under an old identity stays on disk, out of the new one's way.

@@ -7,7 +7,8 @@ use audit::yaml::Complaint;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Format, bounded, printer, safe_text};
+use super::given::bounded;
+use super::{Format, printer, safe_text};
 
 /// Work on baselines.
 #[derive(Args)]

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{block_on, printer};
+use super::{block_on, given, printer};
 use crate::collect::{self, Outcome};
 use crate::config::Config;
 use crate::ship;
-use crate::state::{self, State};
+use crate::state;
 use crate::stop::Stop;
 
 /// Read this host, judge it, sign what was seen and spool it. Opens no network connection.
@@ -55,7 +55,7 @@ struct WhereTo {
 impl Collect {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let config = Config::load(self.where_to.config.as_deref())?;
-        let state = State::new(&self.where_to.state);
+        let state = given::state(&self.where_to.state)?;
         if !self.once {
             block_on(async { collect::run::forever(&state, config, self.root, Stop::listen()?).await })??;
             return Ok(0);
@@ -79,7 +79,7 @@ impl Collect {
 impl Ship {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let config = Config::load(self.where_to.config.as_deref())?;
-        let state = State::new(&self.where_to.state);
+        let state = given::state(&self.where_to.state)?;
         if !self.once {
             block_on(async { ship::run::forever(&state, &config, Stop::listen()?).await })??;
             return Ok(0);

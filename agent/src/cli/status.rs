@@ -13,7 +13,7 @@ use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::safe_text::line;
-use super::{Format, printer};
+use super::{Format, given, printer};
 use crate::durable;
 use crate::identity::Identity;
 use crate::ship::{Refused, refusal};
@@ -73,7 +73,7 @@ struct Process {
 
 impl Status {
     pub(super) fn run(self) -> anyhow::Result<u8> {
-        let shown = look(&State::new(&self.state))?;
+        let shown = look(&given::state(&self.state)?)?;
         let text = match self.format {
             Format::Human => human(&shown),
             Format::Json => serde_json::to_string_pretty(&shown)? + "\n",
