@@ -102,6 +102,7 @@ impl Collector {
     /// Observes, judges, signs and spools, once.
     pub(crate) fn cycle(&mut self, occasion: Occasion) -> anyhow::Result<Outcome> {
         let cleared = self.spool.clear().context("reading receipts")?;
+        self.spool.set_damaged_aside()?;
         let room = self.spool.shrink(self.config.spool_limit).context("making room in the spool")?;
         self.spool.reserve();
         self.reread_baseline()?;

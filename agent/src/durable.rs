@@ -1,8 +1,10 @@
 //! Files that are either wholly there or not there at all, also after a crash or a full disk.
 //!
 //! A file is written under a temporary name in its own folder, synced, renamed, and the folder synced. The temporary
-//! name starts with a dot and ends with `.new`; whoever lists a folder of ours skips such names.
+//! name starts with a dot and ends with `.new`; whoever lists a folder of ours skips such names. What cannot be used is
+//! set aside as `<name>.damaged`, for a person to look at: a folder in the way of a file stops nobody.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -26,9 +28,15 @@ pub(crate) fn stage(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf>
     Ok(staged)
 }
 
-/// Gives what was staged its name.
+/// Gives what was staged its name. A folder that bears it is set aside.
 pub(crate) fn publish(staged: &Path, path: &Path) -> io::Result<()> {
-    std::fs::rename(staged, path).and_then(|()| sync_folder(path)).map_err(|error| named(error, path))
+    let renamed = match std::fs::rename(staged, path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            set_aside(path).and_then(|_| std::fs::rename(staged, path))
+        }
+        done => done,
+    };
+    renamed.and_then(|()| sync_folder(path)).map_err(|error| named(error, path))
 }
 
 /// The name `path` is staged under.
@@ -41,33 +49,72 @@ pub(crate) fn staged_name(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// The bytes of the regular file at `path`, at most `cap`; `None` if there is none. Never follows a symbolic link at the
-/// last step and never blocks: the folder may be another user's.
+/// last step and never blocks: the folder may be another user's. What will not become readable by waiting, for it is no
+/// regular file or too large, is [`io::ErrorKind::InvalidData`].
 pub(crate) fn read(path: &Path, cap: u64) -> io::Result<Option<Vec<u8>>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // A symbolic link, a socket: open(2).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
+            return Err(named(useless("not a regular file"), path));
+        }
         Err(error) => return Err(named(error, path)),
     };
     if !file.metadata()?.is_file() {
-        return Err(named(io::Error::other("not a regular file"), path));
+        return Err(named(useless("not a regular file"), path));
     }
     let mut bytes = Vec::new();
     file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| named(error, path))?;
     if bytes.len() as u64 > cap {
-        return Err(named(io::Error::other(format!("larger than {cap} bytes")), path));
+        return Err(named(useless(&format!("larger than {cap} bytes")), path));
     }
     Ok(Some(bytes))
 }
 
-/// Removes `path`, which may already be gone. Says whether it was there.
+/// Removes `path`, which may already be gone; a folder, which cannot be ours, is set aside. Says whether it was there.
 pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => set_aside(path).map(|_| true),
         Err(error) => Err(named(error, path)),
     }
 }
+
+/// Gives what stands at `path` the name `<name>.damaged`, or `<name>.damaged-2` and so on where that is taken. What bears
+/// such a name already keeps it.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("a path without a file name"))?;
+    if is_set_aside(name) {
+        return Ok(path.to_owned());
+    }
+    let aside = |number: u32| {
+        let mut aside = name.to_owned();
+        aside.push(ASIDE);
+        if number > 1 {
+            aside.push(format!("-{number}"));
+        }
+        path.with_file_name(aside)
+    };
+    let free = (1..=MOST_ASIDE).map(aside).find(|aside| std::fs::symlink_metadata(aside).is_err());
+    let free = free.unwrap_or_else(|| aside(MOST_ASIDE));
+    std::fs::rename(path, &free).and_then(|()| sync_folder(path)).map_err(|error| named(error, path))?;
+    tracing::error!(path = %path.display(), aside = %free.display(), "what cannot be used was set aside");
+    Ok(free)
+}
+
+/// Whether [`set_aside`] gave this name.
+pub(crate) fn is_set_aside(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.ends_with(ASIDE.as_bytes()) || name.windows(ASIDE.len() + 1).any(|part| part == b".damaged-")
+}
+
+/// What is set aside ends with this.
+const ASIDE: &str = ".damaged";
+/// How many of one name are kept apart.
+const MOST_ASIDE: u32 = 100;
 
 fn write_new(staged: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     remove(staged)?;
@@ -80,6 +127,10 @@ fn write_new(staged: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Syncs the folder `path` stands in: without it a rename may be lost with the power.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn useless(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
 }
 
 fn named(error: io::Error, path: &Path) -> io::Error {
@@ -111,6 +162,25 @@ mod tests {
         let path = folder.path().join("x".repeat(255));
         assert!(write(&path, b"two", 0o600).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_set_aside_with_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let aside = ["a.json.damaged", "a.json.damaged-2", ".a.json.new.damaged"].map(|name| folder.path().join(name));
+        for _ in 0..2 {
+            std::fs::create_dir_all(path.join("kept")).unwrap();
+            assert_eq!(read(&path, 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
+            write(&path, b"one", 0o600).unwrap();
+            assert_eq!(read(&path, 100).unwrap().unwrap(), b"one");
+            assert!(remove(&path).unwrap());
+        }
+        std::fs::create_dir(staged_name(&path).unwrap()).unwrap();
+        write(&path, b"two", 0o600).unwrap();
+        assert!(aside.iter().all(|path| path.is_dir()) && aside[1].join("kept").is_dir());
+        assert!(remove(&aside[0]).unwrap() && aside[0].is_dir(), "what was set aside stays");
+        assert!(!is_set_aside(OsStr::new("a.json")) && is_set_aside(OsStr::new("a.json.damaged-2")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `ship`: sends what is spooled, in order, and keeps the collector's signed receipts. Never opens the host's key, and
 //! deletes nothing but its own notes: only `collect` deletes a report, once it has verified the receipt.
 //!
-//! A report the collector refuses for good is noted with its reason, shown by `status`, tried again now and then, and does
+//! A report the collector refuses for good, or whose file is damaged, is noted with its reason, shown by `status`, tried again now and then, and does
 //! not stop those behind it. What may work later stops the round, so that reports arrive in order.
 
 pub(crate) mod run;
@@ -18,6 +18,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::{Usage, given};
 use crate::client::{Client, Trouble};
 use crate::config::Config;
 use crate::durable;
@@ -79,14 +80,14 @@ impl Shipper {
     pub(crate) fn open(state: &State, config: &Config) -> anyhow::Result<Self> {
         let identity = Identity::require(state)?;
         let ca = match &config.ca {
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .with_context(|| format!("reading certificates from {}", path.display()))?,
-            ),
+            Some(path) => Some(given::certificates(path)?),
             None => identity.ca.clone(),
         };
         let url = config.collector.as_deref().unwrap_or(&identity.collector);
-        let client = Client::new(url, ca.as_deref())?;
+        // What enrolment pinned was checked then; what the configuration says instead is the caller's to mend.
+        let set = config.collector.is_some() || config.ca.is_some();
+        let bad = |error: anyhow::Error| if set { Usage(format!("{error:#}")).into() } else { error };
+        let client = Client::new(url, ca.as_deref()).map_err(bad)?;
         let (own, pinned) = (identity.public_key()?, identity.pinned_key()?);
         Ok(Self { state: state.clone(), identity, own, pinned, client })
     }
@@ -119,7 +120,8 @@ impl Shipper {
                 Err(Trouble::Refused { status, why }) => {
                     self.note_refusal(sequence, status, &why)?;
                     round.refused = Some(format!("report {sequence}: {why}"));
-                    in_a_row += 1;
+                    // Files that are damaged here say nothing of the collector.
+                    in_a_row += u32::from(status != 0);
                     if in_a_row >= REFUSALS_IN_A_ROW {
                         let why = format!("the collector refuses one report after the other, the last: {why}");
                         round.stopped = Some(Stopped { why, wait: None });
@@ -144,6 +146,10 @@ impl Shipper {
             status: 0,
             why: format!("the spooled file is damaged: {refusal}"),
         })?;
+        if report.statement().sequence != sequence {
+            let why = format!("the spooled file is damaged: it holds report {}", report.statement().sequence);
+            return Err(Trouble::Refused { status: 0, why });
+        }
         for _ in 0..ROUNDS {
             let answer = self.client.post(REPORTS, envelope.clone()).await?;
             let receipt = self.understand(&answer, &report)?;
@@ -222,7 +228,13 @@ impl Shipper {
     }
 
     fn read(&self, path: &Path, cap: usize) -> Result<Option<Vec<u8>>, Trouble> {
-        durable::read(path, cap as u64).map_err(|error| here(&error))
+        durable::read(path, cap as u64).map_err(|error| match error.kind() {
+            // Waiting makes it no better, and what is behind it can be sent.
+            std::io::ErrorKind::InvalidData => {
+                Trouble::Refused { status: 0, why: format!("the spooled file is damaged: {error}") }
+            }
+            _ => here(&error),
+        })
     }
 
     /// Whom this host ships to.
@@ -244,8 +256,8 @@ fn here(error: &std::io::Error) -> Trouble {
 
 /// `--once`: an error unless everything was acknowledged.
 pub(crate) async fn once(state: &State, config: &Config) -> anyhow::Result<Round> {
-    let _lock = crate::spool::lock(&state.acks().join("ship.lock"))?;
     let shipper = Shipper::open(state, config)?;
+    let _lock = crate::spool::lock(&state.acks().join("ship.lock"))?;
     let round = shipper.round().await?;
     if let Some(stopped) = &round.stopped {
         bail!("{}", stopped.why);

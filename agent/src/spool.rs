@@ -10,7 +10,10 @@
 //! and those that stand right before a transition last, because they say since when. Transitions are never dropped; while
 //! transitions alone fill it, unchanged reports are no longer made. The next report states what was dropped, and what the
 //! dropped ones had stated.
+//!
+//! A spooled report that is damaged can never be sent: it is set aside and signed as dropped (`damage`).
 
+mod damage;
 mod head;
 mod pack;
 mod reserve;
@@ -22,7 +25,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use audit::api::MAX_FACTS_SENT;
 use audit::digest::Digest;
 use audit::report::{Manifest, Receipt, Report};
 use audit::seal::{self, MAX_ENVELOPE, Sealed};
@@ -206,6 +208,9 @@ impl Spool {
         }
         for entry in std::fs::read_dir(self.state.facts())? {
             let path = entry?.path();
+            if path.file_name().is_some_and(durable::is_set_aside) {
+                continue;
+            }
             let digest = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             if digest.is_none_or(|digest| !needed.contains(&digest)) {
                 durable::remove(&path)?;
@@ -215,8 +220,7 @@ impl Spool {
     }
 
     fn manifest(&self, digest: Digest) -> anyhow::Result<Option<Manifest>> {
-        let Some(packed) = durable::read(&self.state.fact(digest), MAX_FACTS_SENT as u64)? else { return Ok(None) };
-        Ok(pack::unpack(&packed).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(self.fact(digest)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     fn judge(&self, sequence: u64) -> Ack {
@@ -237,13 +241,15 @@ impl Spool {
         let report = match read(&self.state.report(sequence)) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ack::Complete,
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Vec::new(),
             Err(error) => return Ack::Worthless(error.to_string()),
         };
         match seal::verify::<Report>(&report, &self.own) {
             Ok(verified) if verified.id() != receipt.report => {
                 Ack::Worthless("it is for a report of other content".into())
             }
-            Ok(_) if receipt.lacks.is_empty() => Ack::Complete,
+            // Damaged here since it was sent, it is whole there.
+            Ok(_) | Err(_) if receipt.lacks.is_empty() => Ack::Complete,
             Ok(_) => Ack::Lacking,
             Err(refusal) => Ack::Worthless(format!("the report itself is damaged: {refusal}")),
         }
@@ -261,13 +267,14 @@ impl Spool {
         self.finish()?;
         clear_staged(&self.state.reports())?;
         clear_staged(&self.state.facts())?;
+        let mut lost = Vec::new();
         for sequence in numbers(&self.state.reports(), "json")? {
-            // A damaged report keeps its place: ship says that the collector refuses it. It names no facts.
-            if let Some(report) = self.spooled(sequence)? {
-                self.reports.insert(sequence, report.manifest);
+            match self.spooled(sequence)? {
+                Some(report) => drop(self.reports.insert(sequence, report.manifest)),
+                None => lost.push(sequence),
             }
         }
-        Ok(())
+        self.lose(&lost)
     }
 
     /// Gives the report whose number is used up its name, where a crash or an error came in between.
@@ -292,13 +299,13 @@ impl Spool {
             return written;
         }
         let path = self.state.report(newest);
-        let bytes = durable::read(&path, MAX_ENVELOPE as u64)?.unwrap_or_default();
+        let bytes = self.envelope(newest)?;
         let head = match seal::verify::<Report>(&bytes, &self.own) {
             Ok(report) => written.unwrap_or_default().next(report.statement(), report.id()),
             Err(refusal) => {
                 let mut head = written.with_context(|| format!("and report {newest} is damaged: {refusal}"))?;
-                std::fs::rename(&path, path.with_extension("damaged"))?;
-                tracing::error!(sequence = newest, %refusal, "the newest report is damaged and was set aside");
+                tracing::error!(sequence = newest, %refusal, "the newest report is damaged");
+                durable::set_aside(&path)?;
                 // Only the next number can have been used up by us: a stray far ahead must not end the chain.
                 if newest != head.sequence.saturating_add(1) {
                     return self.last_head();
@@ -313,9 +320,19 @@ impl Spool {
         Ok(head)
     }
 
+    /// A spooled report as far as it can be read; `None` if it is damaged, or another's.
     fn spooled(&self, sequence: u64) -> anyhow::Result<Option<Report>> {
-        let bytes = durable::read(&self.state.report(sequence), MAX_ENVELOPE as u64)?.unwrap_or_default();
-        Ok(seal::open(&bytes).and_then(|envelope| envelope.unverified()).ok())
+        let report = seal::open(&self.envelope(sequence)?).and_then(|envelope| envelope.unverified::<Report>()).ok();
+        Ok(report.filter(|report| report.sequence == sequence && report.host == self.identity.host))
+    }
+
+    /// The bytes of a spooled report; none where it is gone, or no file that can be read.
+    fn envelope(&self, sequence: u64) -> std::io::Result<Vec<u8>> {
+        match durable::read(&self.state.report(sequence), MAX_ENVELOPE as u64) {
+            Ok(bytes) => Ok(bytes.unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 }
 

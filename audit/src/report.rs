@@ -68,7 +68,8 @@ impl Statement for Report {
     const TYPE: &'static str = "application/vnd.plumbline.report+json";
 }
 
-/// Reports the spool dropped, counted and signed with the next one: never a transition, only unchanged ones.
+/// Reports the spool dropped, counted and signed with the next one: unchanged ones for want of room, never a transition;
+/// and any whose file was damaged before it was sent, which the report that follows then makes good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropped {

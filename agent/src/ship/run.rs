@@ -20,8 +20,8 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// Ships until told to stop.
 pub(crate) async fn forever(state: &State, config: &Config, mut stop: Stop) -> anyhow::Result<()> {
-    let _lock = crate::spool::lock(&state.acks().join("ship.lock"))?;
     let shipper = Shipper::open(state, config)?;
+    let _lock = crate::spool::lock(&state.acks().join("ship.lock"))?;
     let (wakes, mut woken) = channel(1);
     let watch = watch::folder(&state.reports(), wakes.clone());
     if let Err(error) = &watch {

@@ -212,13 +212,43 @@ async fn a_collector_that_does_not_run_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn a_damaged_report_is_refused_here_and_never_sent() {
+async fn damaged_reports_are_refused_here_never_sent_and_stop_nobody() {
+    let collector =
+        Collector::start(Box::new(|request| (200, String::new(), receipt(request, &collector_key(), vec![])))).await;
+    let (_folder, state) = spooled(&collector.url, 6);
+    std::fs::write(state.report(1), "torn").unwrap();
+    std::fs::remove_file(state.report(2)).unwrap();
+    std::fs::create_dir(state.report(2)).unwrap();
+    std::fs::write(state.report(3), vec![b' '; MAX_ENVELOPE + 1]).unwrap();
+    std::fs::copy(state.report(6), state.report(4)).unwrap();
+    let round = round(&state).await;
+    assert_eq!((round.acknowledged, round.stopped.is_some()), (2, false));
+    assert!(round.refused.unwrap().contains("report 4: the spooled file is damaged: it holds report 6"));
+    assert!((1..=4).all(|sequence| refusal(&state, sequence).unwrap().why.contains("damaged")));
+    assert_eq!(collector.requests().len(), 2);
+    let said = once(&state, &Config::default()).await.unwrap_err().to_string();
+    assert!(said.contains("damaged"), "{said}");
+    // Collect sets them aside, and all that is left is acknowledged.
+    let identity = Identity::require(&state).unwrap();
+    let mut spool = Spool::open(&state, &identity).unwrap();
+    spool.clear().unwrap();
+    spool.set_damaged_aside().unwrap();
+    once(&state, &Config::default()).await.unwrap();
+    assert_eq!(numbers(&state.acks(), "refused").unwrap(), [] as [u64; 0]);
+}
+
+#[tokio::test]
+async fn folders_in_the_place_of_notes_are_set_aside() {
     let collector =
         Collector::start(Box::new(|request| (200, String::new(), receipt(request, &collector_key(), vec![])))).await;
     let (_folder, state) = spooled(&collector.url, 2);
-    std::fs::write(state.report(1), "torn").unwrap();
+    for path in [state.ack(1), state.refused(1), state.last_receipt(), state.ack(9), state.refused(9)] {
+        std::fs::create_dir_all(path.join("in it")).unwrap();
+    }
+    std::fs::write(state.report(2), "torn").unwrap();
+    std::fs::create_dir(state.refused(2)).unwrap();
     let round = round(&state).await;
-    assert_eq!(round.acknowledged, 1);
-    assert!(round.refused.unwrap().contains("damaged"));
-    assert_eq!(collector.requests().len(), 1);
+    assert_eq!((round.acknowledged, round.stopped.is_some()), (1, false));
+    assert!(round.refused.unwrap().contains("report 2"));
+    assert!(state.ack(1).is_file() && state.refused(2).is_file() && !state.ack(9).exists());
 }

@@ -75,6 +75,28 @@ impl Head {
             .fold(self.clone(), |head, sequence| head.saying(&Dropped { from: *sequence, to: *sequence, count: 1 }))
     }
 
+    /// The head once the reports `lost` cannot be sent any more. What follows one of them says something new: its manifest
+    /// may be that of the lost one, and nobody else has stated it.
+    pub(super) fn losing(&self, lost: &[u64]) -> Self {
+        let mut head = self.dropping(lost);
+        for sequence in lost {
+            if *sequence == head.sequence {
+                head.manifest = None;
+            }
+            let after = sequence.saturating_add(1);
+            let runs = std::mem::take(&mut head.unchanged).into_iter();
+            let split = |(first, last): (u64, u64)| {
+                if (first..=last).contains(&after) {
+                    [(first, after - 1), (after + 1, last)]
+                } else {
+                    [(first, last), (1, 0)]
+                }
+            };
+            head.unchanged = runs.flat_map(split).filter(|(first, last)| first <= last).collect();
+        }
+        head
+    }
+
     /// The head whose next report says this was dropped, besides what it says already.
     pub(super) fn saying(mut self, dropped: &Dropped) -> Self {
         self.dropped = Some(match self.dropped {

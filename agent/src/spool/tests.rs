@@ -6,6 +6,8 @@ use ed25519_dalek::SigningKey;
 
 use super::*;
 
+mod damage;
+
 struct Bench {
     _folder: tempfile::TempDir,
     state: State,
