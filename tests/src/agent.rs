@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::collector::Collector;
 use crate::debian::Debian;
+use crate::disk::Disk;
 use crate::processes::{Ran, Running, binary, run};
 
 /// One agent on a made-up host.
@@ -14,17 +15,34 @@ pub struct Agent {
     /// The host it audits: change it at will.
     pub host: Debian,
     state: PathBuf,
-    _folder: TempDir,
+    /// Further lines of its configuration.
+    settings: String,
+    folder: TempDir,
 }
 
 impl Agent {
     /// An agent on a fresh host called `name`, not enrolled anywhere.
     pub fn new(name: &str) -> Self {
         let folder = TempDir::with_prefix("plumbline-agent-").unwrap();
-        let root = folder.path().join("root");
         let state = folder.path().join("state");
+        Self::with_state_at(name, state, folder)
+    }
+
+    /// The same with its state on a disk of its own.
+    pub fn on_disk(disk: &Disk, name: &str) -> Self {
+        let folder = TempDir::with_prefix("plumbline-agent-").unwrap();
+        Self::with_state_at(name, disk.path().join("state"), folder)
+    }
+
+    fn with_state_at(name: &str, state: PathBuf, folder: TempDir) -> Self {
+        let root = folder.path().join("root");
         std::fs::create_dir_all(&root).unwrap();
-        Self { host: Debian::write(&root, name), state, _folder: folder }
+        Self { host: Debian::write(&root, name), state, settings: String::new(), folder }
+    }
+
+    /// Adds lines to its configuration, from the next command on.
+    pub fn configure(&mut self, settings: &str) {
+        self.settings.push_str(settings);
     }
 
     /// An agent enrolled at `collector` and made active.
@@ -51,7 +69,7 @@ impl Agent {
         for (from, to) in [(self.host.root(), &root), (&self.state, &state)] {
             run(Command::new("cp").arg("-a").arg(from).arg(to)).ok();
         }
-        Self { host: Debian::at(&root), state, _folder: folder }
+        Self { host: Debian::at(&root), state, settings: self.settings.clone(), folder }
     }
 
     /// Its state folder.
@@ -73,10 +91,18 @@ impl Agent {
 
     fn with_state(&self, mut command: Command) -> Command {
         // No waiting for a turn, and no second look by the clock: what a test sees, an event caused.
-        let config = self.state.with_file_name("agent.yaml");
-        std::fs::write(&config, "interval: 1h\nsplay: 0s\n").unwrap();
+        let config = self.folder.path().join("agent.yaml");
+        std::fs::write(&config, format!("interval: 1h\nsplay: 0s\n{}", self.settings)).unwrap();
         command.arg("--state").arg(&self.state).arg("--config").arg(config);
         command
+    }
+
+    /// `plumbline WORDS…` by a clock that is wrong by `offset`, such as `+10y`: see faketime(1).
+    pub fn by_clock(&self, offset: &str, words: &[&str]) -> Ran {
+        let honest = self.command(words);
+        let mut command = Command::new("faketime");
+        command.args(["-f", offset]).arg(honest.get_program()).args(honest.get_args()).env_clear();
+        run(command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"))
     }
 
     /// Runs `plumbline enroll`.

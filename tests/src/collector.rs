@@ -8,6 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::certificates::Authority;
+use crate::disk::Disk;
+use crate::http;
 use crate::netns::{SWITCH_ADDRESS, Switch};
 use crate::processes::{Ran, Running, binary, eventually, run};
 
@@ -42,6 +44,15 @@ impl Collector {
     pub fn start_with(settings: &str) -> Self {
         let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
         Self::begin("http://127.0.0.1:0", settings, Vec::new(), None, folder)
+    }
+
+    /// With its data on a disk of its own. Needs root.
+    #[track_caller]
+    pub fn on_disk(disk: &Disk) -> Self {
+        let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
+        std::fs::create_dir(disk.path().join("data")).unwrap();
+        std::os::unix::fs::symlink(disk.inside().join("data"), folder.path().join("data")).unwrap();
+        Self::begin("http://127.0.0.1:0", "", disk.enter(), None, folder)
     }
 
     /// Inside a switch's namespace, on TLS at its address, with further lines of configuration. Needs root.
@@ -201,6 +212,27 @@ impl Collector {
     pub fn host(&self, name: &str) -> Value {
         let hosts = self.hosts();
         hosts.iter().find(|host| host["name"] == name).unwrap_or_else(|| panic!("no {name} in {hosts:#?}")).clone()
+    }
+
+    /// The reports it has of a host, oldest first.
+    #[track_caller]
+    pub fn reports(&self, host: &str) -> Vec<Value> {
+        let (mut reports, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let url = format!("{}/api/v1/hosts/{host}/reports?limit=500{cursor}", self.url);
+            let bearer = format!("Bearer {}", self.admin);
+            let answer = http::request("GET", &url, &[("authorization", &bearer)], Vec::new());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let mut page = answer.json();
+            let next = page["next"].as_str().map(|next| format!("&cursor={next}"));
+            reports.extend(page["items"].as_array_mut().unwrap().drain(..));
+            match next {
+                Some(next) => cursor = next,
+                None => break,
+            }
+        }
+        reports.reverse();
+        reports
     }
 
     /// The kinds of what the collector found about a host's reports, and is not over: `fork`, `gap`, `rewritten`…

@@ -52,6 +52,11 @@ impl Puppet {
         Self { key, host: enrolled.host, receipt_key, url: collector.url().into(), sequence: 0, previous: None }
     }
 
+    /// Sends to where this collector listens now.
+    pub fn at(&mut self, collector: &Collector) {
+        self.url = collector.url().into();
+    }
+
     /// Signs the next report of its chain.
     pub fn next(&mut self, manifest: Digest) -> Sealed<Report> {
         self.sequence += 1;
