@@ -228,12 +228,12 @@ impl Shipper {
     }
 
     fn read(&self, path: &Path, cap: usize) -> Result<Option<Vec<u8>>, Trouble> {
-        durable::read(path, cap as u64).map_err(|error| match error.kind() {
-            // Waiting makes it no better, and what is behind it can be sent.
-            std::io::ErrorKind::InvalidData => {
-                Trouble::Refused { status: 0, why: format!("the spooled file is damaged: {error}") }
+        durable::read(path, cap as u64).map_err(|error| {
+            if error.kind() != std::io::ErrorKind::InvalidData {
+                return here(&error);
             }
-            _ => here(&error),
+            // Waiting makes it no better, and what is behind it can be sent.
+            Trouble::Refused { status: 0, why: format!("the spooled file is damaged: {error}") }
         })
     }
 

@@ -225,7 +225,7 @@ impl Collector {
             assert_eq!(answer.status, 200, "{}", answer.text());
             let mut page = answer.json();
             let next = page["next"].as_str().map(|next| format!("&cursor={next}"));
-            reports.extend(page["items"].as_array_mut().unwrap().drain(..));
+            reports.append(page["items"].as_array_mut().unwrap());
             match next {
                 Some(next) => cursor = next,
                 None => break,

@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// What stands in place of a report after an accident, each made at `path`.
-fn accidents() -> [(&'static str, fn(&Path)); 6] {
+/// Makes an accident happen to the file at a path.
+type Damage = fn(&Path);
+
+/// What stands in place of a report after an accident.
+fn accidents() -> [(&'static str, Damage); 6] {
     [
         ("garbage", |path| std::fs::write(path, "garbage").unwrap()),
         ("nothing", |path| std::fs::write(path, "").unwrap()),
