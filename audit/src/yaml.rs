@@ -15,8 +15,12 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 32;
 
-/// The most values, keys not counted. In memory each costs hundreds of bytes, however few it takes to write one.
-pub const MAX_VALUES: usize = 30_000;
+/// The most values, keys not counted. In memory each costs hundreds of bytes, however few it takes to write one, and the
+/// time to read a document goes by their number: a baseline or dates that come near this are several files' worth.
+pub const MAX_VALUES: usize = 10_000;
+/// The most bytes the places of all values may take to write (`rules[3].time`): long keys nested deep would repeat in
+/// each, and a document of 1 MiB stand for gigabytes.
+pub const MAX_PLACES: usize = 2 * 1024 * 1024;
 /// The longest line, in bytes: the parser holds all of a line before its values can be counted.
 pub const MAX_LINE: usize = 16 * 1024;
 
@@ -206,6 +210,9 @@ struct Index {
     places: BTreeMap<String, Place>,
     open: Vec<Level>,
     documents: usize,
+    /// Counted apart from `places`, for keys with dots in them can give two values one place.
+    values: usize,
+    bytes: usize,
 }
 
 enum Level {
@@ -276,8 +283,13 @@ impl Index {
                 (child(path, &name), Some(place))
             }
         };
-        if self.places.len() >= MAX_VALUES {
+        self.values += 1;
+        self.bytes += path.len();
+        if self.values > MAX_VALUES {
             return Err((at, format!("more than {MAX_VALUES} values")));
+        }
+        if self.bytes > MAX_PLACES {
+            return Err((at, "too many long keys nested in each other".into()));
         }
         self.places.insert(path.clone(), Place { key, value: at });
         Ok(path)
@@ -362,11 +374,35 @@ mod tests {
     }
 
     #[test]
+    fn a_document_cannot_stand_for_many_times_its_size() {
+        let nested = |key: usize, values: usize| -> String {
+            let outer = (0..MAX_DEPTH - 1).map(|depth| format!("{}{}:\n", " ".repeat(depth), "k".repeat(key)));
+            let inner = (0..values).map(|value| format!("{}v{value}:\n", " ".repeat(MAX_DEPTH)));
+            outer.chain(inner).collect()
+        };
+        let said = complaint(&nested(900, 5000));
+        assert!(said.contains("f.yaml:91:36: too many long keys nested in each other"), "{said}");
+        // What people write stays far below: keys of ten letters, four deep in thousands of rules.
+        let honest: String =
+            (0..2000).map(|n| format!("- {{identifier{n}: {{expectation: {{synchronised: x}}}}}}\n")).collect();
+        assert!(Document::open("f.yaml", honest.as_bytes()).is_ok());
+        // Two values of one place are two values.
+        let dotted = "- {a: {a.a: 1}, a.a: {a: 1}, a.a.a: 1}\n".repeat(MAX_VALUES / 6 + 1);
+        assert!(complaint(&dotted).contains("more than 10000 values"), "{:.200}", complaint(&dotted));
+    }
+
+    #[test]
     fn what_no_honest_document_holds_is_refused_before_it_is_parsed() {
         let bomb = "a: &a [x, x]\nb: [*a, *a]\n";
         assert!(complaint(bomb).contains("2:5: aliases"), "{}", complaint(bomb));
         assert!(complaint(&format!("{}{}", "[".repeat(40), "]".repeat(40))).contains("nested deeper"));
-        assert!(complaint(&"- a\n".repeat(MAX_VALUES + 1)).contains("more than 30000 values"));
+        assert!(complaint(&"- a\n".repeat(MAX_VALUES + 1)).contains("more than 10000 values"));
+        assert!(
+            complaint(&(0..MAX_VALUES).map(|n| format!("k{n}:\n")).collect::<String>())
+                .contains("more than 10000 values")
+        );
+        let anchors: String = (0..MAX_VALUES).map(|n| format!("- &a{n} x\n")).collect();
+        assert!(complaint(&anchors).contains("f.yaml:10000:3: more than 10000 values"), "{}", complaint(&anchors));
         assert!(complaint(&"[".repeat(100_000)).contains("f.yaml:1:"), "{:.300}", complaint(&"[".repeat(100_000)));
         assert!(complaint("items: []\nitems: []\n").contains("2:1: the key `items` stands twice"));
         assert!(complaint("items: [\n").contains("not YAML"));
