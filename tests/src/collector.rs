@@ -13,6 +13,9 @@ use crate::http;
 use crate::netns::{SWITCH_ADDRESS, Switch};
 use crate::processes::{Ran, Running, binary, eventually, run};
 
+/// No limit a test could meet.
+const UNHURRIED: &str = "limits:\n  requests_per_minute: 1000000\n";
+
 /// A running collector. It can be stopped, killed and started again on the same data at the same address.
 pub struct Collector {
     running: Option<Running>,
@@ -33,7 +36,13 @@ impl Collector {
         Self::start_with("")
     }
 
-    /// The same, sending to this webhook.
+    /// One that holds back no host, however often it reports: for tests that send years' worth in a minute.
+    #[track_caller]
+    pub fn unhurried() -> Self {
+        Self::start_with(UNHURRIED)
+    }
+
+    /// One that sends to this webhook.
     #[track_caller]
     pub fn with_slack(webhook: &str) -> Self {
         Self::start_with(&format!("slack:\n  webhook: {webhook}\n"))
@@ -46,13 +55,13 @@ impl Collector {
         Self::begin("http://127.0.0.1:0", settings, Vec::new(), None, folder)
     }
 
-    /// With its data on a disk of its own. Needs root.
+    /// The same as [`Self::unhurried`] with its data on a disk of its own. Needs root.
     #[track_caller]
     pub fn on_disk(disk: &Disk) -> Self {
         let folder = TempDir::with_prefix("plumbline-collector-").unwrap();
         std::fs::create_dir(disk.path().join("data")).unwrap();
         std::os::unix::fs::symlink(disk.inside().join("data"), folder.path().join("data")).unwrap();
-        Self::begin("http://127.0.0.1:0", "", disk.enter(), None, folder)
+        Self::begin("http://127.0.0.1:0", UNHURRIED, disk.enter(), None, folder)
     }
 
     /// Inside a switch's namespace, on TLS at its address, with further lines of configuration. Needs root.

@@ -47,7 +47,7 @@ fn versions(collector: &Collector, subject: &str) -> Vec<String> {
 
 #[test]
 fn damaged_files_in_the_spool_stop_nobody_and_are_signed_as_dropped() {
-    let collector = Collector::start();
+    let collector = Collector::unhurried();
     let agent = Agent::active(&collector, "web-1");
     agent.report();
     for version in ["3.9.1-1", "3.9.2-1", "3.9.3-1", "3.9.4-1"] {
@@ -83,7 +83,7 @@ fn damaged_files_in_the_spool_stop_nobody_and_are_signed_as_dropped() {
 
 #[test]
 fn damaged_facts_are_made_anew_while_the_host_still_shows_them() {
-    let collector = Collector::start();
+    let collector = Collector::unhurried();
     let agent = Agent::active(&collector, "web-1");
     agent.collect();
     let facts = agent.spooled_facts();
@@ -103,7 +103,7 @@ fn damaged_facts_are_made_anew_while_the_host_still_shows_them() {
 
 #[test]
 fn over_its_limit_the_spool_drops_unchanged_reports_alone_and_the_collector_can_count_them() {
-    let collector = Collector::start();
+    let collector = Collector::unhurried();
     let mut agent = Agent::active(&collector, "web-1");
     agent.report();
     agent.configure("spool_limit: 320KiB\n");
@@ -137,7 +137,7 @@ fn over_its_limit_the_spool_drops_unchanged_reports_alone_and_the_collector_can_
 
 #[test]
 fn ten_years_ahead_or_back_order_and_verdicts_hold() {
-    let collector = Collector::start();
+    let collector = Collector::unhurried();
     let people = collector.people();
     let agent = Agent::active(&collector, "web-1");
     agent.report();
@@ -185,7 +185,7 @@ fn next(seed: &mut u64) -> usize {
 
 #[test]
 fn reports_sent_one_to_five_times_and_shuffled_are_each_one_row_and_the_same_head() {
-    let collector = Collector::start();
+    let collector = Collector::unhurried();
     let mut puppet = Puppet::active(&collector, "web-1");
     let all = rounds(2_000);
     let bodies = Bodies::of(&[("openssl", "1")]);
