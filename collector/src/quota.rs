@@ -23,15 +23,17 @@ const LONGEST: i64 = 600;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Requests in a minute, of ten minutes at once. A host that changes all the time sends a dozen.
+    /// Requests in a minute, of ten minutes at once. A report whose facts changed takes about five: a host that changes every
+    /// two seconds, which is as often as its agent looks, sends some 150.
     pub requests_per_minute: u32,
-    /// MiB of facts in a day, as sent. All facts of a host of 2,000 packages are under 0.1.
+    /// MiB of facts in a day, as sent. All facts of a Debian host of 777 packages are 14 KiB, and most changes bring all
+    /// packages anew: that is some 4,500 changes.
     pub facts_mib_per_day: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_minute: 120, facts_mib_per_day: 64 }
+        Self { requests_per_minute: 240, facts_mib_per_day: 64 }
     }
 }
 
