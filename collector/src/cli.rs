@@ -37,6 +37,29 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Write all a collector keeps to one file, while it serves
+    ///
+    /// The file is for its owner only and holds the key receipts are signed with, unless that is left out.
+    Backup {
+        /// The collector's configuration [default: /etc/plumbline/collector.yaml where it exists]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Where to write it; nothing is overwritten
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Leave out the key receipts are signed with: it has to be kept elsewhere
+        #[arg(long)]
+        without_key: bool,
+    },
+    /// Make a collector out of a backup, in an empty data folder
+    Restore {
+        /// The collector's configuration [default: /etc/plumbline/collector.yaml where it exists]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The backup
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+    },
     /// One-time tokens by which hosts enrol
     #[command(subcommand)]
     Token(token::Command),
@@ -140,6 +163,14 @@ async fn run(command: Command) -> Result<(), Failure> {
             let config = Config::load(config.as_deref()).map_err(Failure::Usage)?;
             log();
             Ok(crate::serve::serve(config).await?)
+        }
+        Command::Backup { config, to, without_key } => {
+            let config = Config::load(config.as_deref()).map_err(Failure::Usage)?;
+            Ok(crate::backup::backup(&config, &to, without_key).await?)
+        }
+        Command::Restore { config, from } => {
+            let config = Config::load(config.as_deref()).map_err(Failure::Usage)?;
+            Ok(crate::backup::restore(&config, &from).await?)
         }
         Command::Token(command) => token::run(command).await,
         Command::User(command) => account::run(command).await,

@@ -17,7 +17,7 @@ use crate::quota::Over;
 use crate::store::chain::{self, Kind};
 use crate::store::hosts::{self, Newcomer, State};
 use crate::store::reports::{self, Arrival};
-use crate::store::{Conn, Store, audit_log, dropped, facts, tokens};
+use crate::store::{Conn, Store, audit_log, backup, dropped, facts, tokens};
 use link::{Link, Neighbours};
 
 /// The most probes one manifest may name, and the longest name of one.
@@ -191,8 +191,15 @@ async fn account(db: &mut Conn, report: &Report, link: &Link, now: DateTime<Utc>
     if let Some(lacking) = link.lacks
         && !ranges.iter().any(|(first, last)| (first..=last).contains(&&lacking))
     {
-        let detail = format!("report {lacking} never came, and the host does not say it was dropped");
-        chain::note(db, host, Kind::Gap, &sequence.to_string(), &detail, now).await?;
+        let (kind, detail) = match backup::lost(db, host, sequence).await? {
+            Some((first, taken)) => {
+                let taken = taken.format("%Y-%m-%d %H:%M:%SZ");
+                let words = format!("the collector was restored from a backup of {taken} and lost what came after");
+                (Kind::Restored, format!("reports {first} to {lacking} are not here: {words}"))
+            }
+            None => (Kind::Gap, format!("report {lacking} never came, and the host does not say it was dropped")),
+        };
+        chain::note(db, host, kind, &sequence.to_string(), &detail, now).await?;
     }
     Ok(())
 }

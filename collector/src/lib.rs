@@ -8,6 +8,7 @@
 //! - SQL stands in `store/`, HTTP statuses in `error.rs`, Slack's JSON in `notify/slack.rs`, and nowhere else.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod disguise;

@@ -159,7 +159,7 @@ async fn stop_when_told(handle: Handle<SocketAddr>) {
 const OWN: [&str; 4] = ["collector.db", "first-token", "lock", "receipt.key"];
 
 /// The data folder, for the collector's eyes only.
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("making the data folder {}", folder.display()))?;
     let mode = std::fs::metadata(folder)?.permissions().mode() & 0o777;

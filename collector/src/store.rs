@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod audit_log;
+pub mod backup;
 pub mod chain;
 pub mod changes;
 pub mod dialect;

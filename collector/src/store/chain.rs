@@ -21,6 +21,8 @@ pub enum Kind {
     Gap,
     /// The host says it dropped unchanged reports.
     Dropped,
+    /// Numbers are missing because the collector was restored from an older backup.
+    Restored,
     /// The agent judges by another baseline, or other end-of-life dates, than the collector.
     OtherBaseline,
     /// Agent and collector judged the same by the same and disagree.
@@ -41,6 +43,7 @@ impl Kind {
             Self::Rewritten => "rewritten",
             Self::Gap => "gap",
             Self::Dropped => "dropped",
+            Self::Restored => "restored",
             Self::OtherBaseline => "other-baseline",
             Self::Disagreement => "disagreement",
             Self::NotUnderstood => "not-understood",
@@ -54,6 +57,7 @@ impl Kind {
         match self {
             Self::Fork | Self::Rewritten | Self::Gap => true,
             Self::Dropped
+            | Self::Restored
             | Self::OtherBaseline
             | Self::Disagreement
             | Self::NotUnderstood

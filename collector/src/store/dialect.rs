@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlSafeStr as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
 
 /// A connection of this engine.
 pub type Conn = sqlx::SqliteConnection;
@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "nothing is replaced", include_str!("../../migrations/sqlite/0002_nothing_is_replaced.sql")),
     (3, "silence", include_str!("../../migrations/sqlite/0003_silence.sql")),
     (4, "runs", include_str!("../../migrations/sqlite/0004_runs.sql")),
+    (5, "restored", include_str!("../../migrations/sqlite/0005_restored.sql")),
 ];
 
 /// The writer's pool of one, and the readers' pool.
@@ -51,6 +52,34 @@ pub async fn open(file: &Path) -> anyhow::Result<(SqlitePool, SqlitePool)> {
         .await
         .context("opening the database for reading")?;
     Ok((writer, reader))
+}
+
+/// Copies the database into another file, which must be empty, as one reader sees it: writers go on.
+pub const COPY: &str = "VACUUM INTO $1";
+/// Answers `ok`, or what is damaged first.
+pub const INTEGRITY: &str = "PRAGMA integrity_check(1)";
+/// What is deleted from now on is overwritten.
+pub const ERASE: &str = "PRAGMA secure_delete = ON";
+
+/// A connection to a database that is there, as it is.
+pub async fn connect(file: &Path, read_only: bool) -> Result<Conn, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(read_only);
+    options
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true)
+        .connect()
+        .await
+}
+
+/// Closes such a connection.
+pub async fn close(db: Conn) -> Result<(), crate::error::Refusal> {
+    Ok(db.close().await?)
+}
+
+/// The newest migration this program knows.
+pub fn newest_version() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _, _)| *version)
 }
 
 async fn check_version(pool: &SqlitePool) -> anyhow::Result<()> {
