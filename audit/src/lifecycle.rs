@@ -3,7 +3,9 @@
 //! The dates are data: their shape is told at the top of that file, their age is said with every answer. What the data
 //! does not hold has no answer; nothing is guessed from a neighbouring version.
 
+mod import;
 mod names;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,6 +17,7 @@ use crate::change::Pattern;
 use crate::digest::Digest;
 use crate::yaml::{Complaint, Document};
 
+pub use import::{Imported, MAX_BYTES as MAX_IMPORT, import};
 pub use names::{NamePattern, Named};
 
 /// The dates, and the digest that names them.
@@ -49,6 +52,18 @@ pub struct Product {
     pub kind: Kind,
     /// Where its maker says the dates.
     pub source: String,
+    /// Where the dates of a channel are said, if elsewhere.
+    #[serde(default)]
+    pub sources: BTreeMap<Channel, String>,
+    /// What the dates were compared with, and of when that was; nothing where they were not.
+    pub checked: Option<String>,
+    /// The cycles of a checked product whose dates were not.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
+    /// What endoflife.date calls it, where that is another name.
+    pub endoflife: Option<String>,
+    /// The channel that endoflife.date's extended support is here: `extended` where nothing is said.
+    pub eoes: Option<Channel>,
     /// Which packages are it.
     #[serde(default)]
     pub packages: Vec<NamePattern>,
@@ -56,7 +71,11 @@ pub struct Product {
     #[serde(default)]
     pub from_maker: Vec<NamePattern>,
     /// Its cycles, newest first.
+    #[serde(deserialize_with = "table::cycles")]
     pub cycles: Vec<Cycle>,
+    /// What its cycles ship, as the document says it; [`Cycle::ships`] is where to ask.
+    #[serde(default, deserialize_with = "table::ships")]
+    ships: table::Ships,
 }
 
 /// What a product is.
@@ -138,6 +157,12 @@ impl Product {
         self.cycles.iter().filter(belongs).max_by_key(|cycle| cycle.cycle.len())
     }
 
+    /// The cycle that the digits in a package's name say, with or without their points: `php83` is 8.3.
+    pub fn named_cycle(&self, digits: &str) -> Option<&Cycle> {
+        let joined = |cycle: &&Cycle| cycle.cycle.contains('.') && cycle.cycle.replace('.', "") == digits;
+        self.cycle(digits).or_else(|| self.cycles.iter().find(joined))
+    }
+
     /// Whether `version` says less than any cycle does: `3` where the cycles are `3.10` and `3.11`.
     pub fn is_vague(&self, version: &str) -> bool {
         self.cycle(version).is_none() && self.cycles.iter().any(|cycle| begins(&cycle.cycle, version))
@@ -163,7 +188,18 @@ impl Lifecycles {
     }
 
     fn read(document: &Document<'_>, bytes: &[u8]) -> Result<Self, Complaint> {
-        let data: Data = document.parse()?;
+        let mut data: Data = document.parse()?;
+        for (id, product) in &mut data.products {
+            for (cycle, ships) in std::mem::take(&mut product.ships) {
+                match product.cycles.iter_mut().find(|known| known.cycle == cycle) {
+                    Some(known) => known.ships = ships,
+                    None => {
+                        let message = format!("the cycle `{cycle}` is not among its cycles");
+                        return Err(document.complain_of_key(&format!("products.{id}.ships"), &message, None));
+                    }
+                }
+            }
+        }
         for (id, product) in &data.products {
             let path = format!("products.{id}");
             if let Some(wrong) = mistake(product) {
@@ -218,6 +254,10 @@ fn mistake(product: &Product) -> Option<String> {
     if product.cycles.is_empty() {
         return Some("a product without cycles has no dates".into());
     }
+    let known = |cycle: &&String| product.cycles.iter().any(|known| known.cycle == **cycle);
+    if let Some(stray) = product.unchecked.iter().find(|cycle| !known(cycle)) {
+        return Some(format!("the unchecked cycle `{stray}` is not among its cycles"));
+    }
     let mut seen = BTreeSet::new();
     for cycle in &product.cycles {
         if !cycle.cycle.starts_with(|first: char| first.is_ascii_digit()) {
@@ -252,7 +292,7 @@ mod tests {
     fn the_shipped_dates_are_accepted_and_wide_enough() {
         let data = shipped().data;
         let software = data.products.values().filter(|product| product.kind == Kind::Software).count();
-        assert!(software >= 25, "{software}");
+        assert!(software >= 50 && data.products.len() >= 60, "{software} of {}", data.products.len());
         for id in ["debian", "ubuntu", "rhel", "rocky", "almalinux", "fedora", "alpine", "amzn"] {
             assert_eq!(data.products[id].kind, Kind::Os, "{id}");
         }
@@ -305,6 +345,11 @@ mod tests {
             ),
             ("  x: {name: X, kind: os, source: s, cycles: [{cycle: '1', ends: {regluar: 2026-02-01}}]}\n", "`regluar`"),
             ("  x: {name: X, kind: os, source: s, cycles: [{cycle: '1', ends: {lts: 2026-02-30}}]}\n", "e.yaml:3:"),
+            ("  x: {name: X, kind: os, source: s, cycles: \"1 soon soon\"}\n", "two code names"),
+            ("  x: {name: X, kind: os, source: s, cycles: \"1 2026-02-30\"}\n", "e.yaml:3:45: `1 2026-02-30`"),
+            ("  x: {name: X, kind: os, source: s, cycles: '1', ships: 2 y=1}\n", "the cycle `2` is not among"),
+            ("  x: {name: X, kind: os, source: s, cycles: '1', ships: 1 y}\n", "`y` is not PRODUCT="),
+            ("  x: {name: X, kind: os, source: s, cycles: '1', unchecked: ['2']}\n", "unchecked cycle `2`"),
             ("  x: {name: X, kind: software, source: s, packages: ['*'], cycles: [{cycle: '1'}]}\n", "`*`"),
         ] {
             let said = complaint(products);

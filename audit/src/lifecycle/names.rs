@@ -1,5 +1,7 @@
 //! Which packages are a product, and how a package's name says the cycle: `postgresql-{cycle}`, `openjdk-{cycle}-jre*`.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// A package's name, perhaps with the cycle in it, perhaps open at its end.
@@ -22,17 +24,38 @@ pub enum Named<'a> {
 }
 
 impl NamePattern {
+    /// The first byte of every name it reads.
+    pub fn first(&self) -> u8 {
+        self.before.bytes().next().unwrap_or_default()
+    }
+
     /// What `name` says, if it is the product at all.
     pub fn read<'a>(&self, name: &'a str) -> Option<Named<'a>> {
         let rest = name.strip_prefix(self.before.as_str())?;
         let Some(after) = &self.after else {
             return (self.open || rest.is_empty()).then_some(Named::Product);
         };
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (version, tail) = rest.split_at_checked(end)?;
-        let version = version.strip_suffix('.').unwrap_or(version);
-        let tail = tail.strip_prefix(after.as_str())?;
-        (!version.is_empty() && (self.open || tail.is_empty())).then_some(Named::Version(version))
+        let longest = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        // What follows may begin with a point or a digit itself: `java-1.{cycle}.0-openjdk`.
+        let shortest = if after.starts_with(|c: char| c.is_ascii_digit() || c == '.') { 1 } else { longest.max(1) };
+        let fits = |end: usize| {
+            let (version, tail) = rest.split_at_checked(end)?;
+            let tail = tail.strip_prefix(after.as_str())?;
+            let version = version.strip_suffix('.').unwrap_or(version);
+            (!version.is_empty() && (self.open || tail.is_empty())).then_some(Named::Version(version))
+        };
+        (shortest..=longest).rev().find_map(fits)
+    }
+}
+
+impl fmt::Display for NamePattern {
+    /// As it is written in the data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.before)?;
+        if let Some(after) = &self.after {
+            write!(f, "{{cycle}}{after}")?;
+        }
+        f.write_str(if self.open { "*" } else { "" })
     }
 }
 
@@ -76,9 +99,17 @@ mod tests {
             ("linux-image-{cycle}*", "linux-image-6.1.0-18-amd64", Some(Named::Version("6.1.0"))),
             ("linux-image-{cycle}*", "linux-image-6.12.100+deb12-amd64", Some(Named::Version("6.12.100"))),
             ("linux-image-{cycle}*", "linux-image-amd64", None),
+            ("postgresql{cycle}-server", "postgresql16-server", Some(Named::Version("16"))),
+            ("java-{cycle}-openjdk*", "java-17-openjdk-headless", Some(Named::Version("17"))),
+            ("java-1.{cycle}.0-openjdk*", "java-1.8.0-openjdk", Some(Named::Version("8"))),
+            ("java-1.{cycle}.0-openjdk*", "java-17-openjdk", None),
+            ("php{cycle}", "php83", Some(Named::Version("83"))),
+            ("php{cycle}", "php83-fpm", None),
+            ("php{cycle}", "php", None),
         ] {
             let parsed = NamePattern::try_from(pattern.to_owned()).unwrap();
             assert_eq!(parsed.read(name), expected, "{pattern} {name}");
+            assert_eq!(parsed.to_string(), pattern);
         }
     }
 

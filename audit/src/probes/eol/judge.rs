@@ -106,7 +106,8 @@ impl<'a> Asked<'a> {
     fn system(&self, system: &System) -> Judgement {
         if let Some(home) = self.home(system) {
             let subject = format!("{}:{}", system.id, home.cycle.cycle);
-            return self.until(subject, home.cycle.end(self.expect.channel), &home.name(system.codename.as_deref()));
+            let who = home.name(system.codename.as_deref()) + &otherwise(system, home.cycle);
+            return self.until(subject, home.cycle.end(self.expect.channel), &who);
         }
         let version = system.version.as_deref();
         let who = system.name.clone().unwrap_or_else(|| match version {
@@ -117,6 +118,12 @@ impl<'a> Asked<'a> {
             Some(version) => format!("{}:{version}", system.id),
             None => system.id.clone(),
         };
+        let own = system.distro_info.iter().filter(|(channel, _)| **channel <= self.expect.channel);
+        let own = own.filter_map(|(channel, day)| Some((day.parse::<NaiveDate>().ok()?, *channel))).max();
+        if let Some((day, channel)) = own {
+            let who = format!("{who}, as the host's distro-info-data says");
+            return self.until(subject, Some(End::On(day, channel)), &who);
+        }
         match system.support_end.as_deref().map(str::parse::<NaiveDate>) {
             Some(Ok(day)) => {
                 let who = format!("{who}, as its os-release says");
@@ -167,24 +174,30 @@ impl<'a> Asked<'a> {
         wanted: impl Fn(&str) -> bool,
     ) -> BTreeMap<(&'a str, String), Installed<'p>> {
         let mut installed: BTreeMap<(&str, String), Installed<'_>> = BTreeMap::new();
-        let products = || self.data.data.products.iter().filter(|(id, _)| wanted(id));
+        let mut index: BTreeMap<u8, BTreeMap<&'a str, &'a Product>> = BTreeMap::new();
+        for (id, product) in self.data.data.products.iter().filter(|(id, _)| wanted(id)) {
+            for pattern in product.packages.iter().chain(&product.from_maker) {
+                index.entry(pattern.first()).or_default().insert(id, product);
+            }
+        }
         for package in packages.seen.values().filter(|package| package.state != State::ConfigFiles) {
-            for (id, product) in products() {
+            let first = package.name.bytes().next().unwrap_or_default();
+            for (id, product) in index.get(&first).into_iter().flatten() {
                 let ours = product.packages.iter().find_map(|pattern| pattern.read(&package.name));
                 let theirs = product.from_maker.iter().find_map(|pattern| pattern.read(&package.name));
                 let Some(named) = ours.or(theirs) else { continue };
-                let version = match named {
-                    Named::Version(version) => version,
-                    Named::Product => upstream(&package.version),
+                let (version, cycle) = match named {
+                    Named::Version(version) => (version, product.named_cycle(version)),
+                    Named::Product => (upstream(&package.version), product.cycle(upstream(&package.version))),
                 };
-                if product.is_vague(version) {
+                if cycle.is_none() && product.is_vague(version) {
                     continue;
                 }
-                let cycle = match product.cycle(version) {
+                let cycle = match cycle {
                     Some(cycle) => cycle.cycle.clone(),
                     None => version.split('.').take(2).collect::<Vec<_>>().join("."),
                 };
-                let entry = installed.entry((id.as_str(), cycle)).or_default();
+                let entry = installed.entry((id, cycle)).or_default();
                 entry.packages.push(&package.name);
                 entry.foreign |= theirs.is_some() || self.data.is_foreign(&package.version);
             }
@@ -221,6 +234,17 @@ impl<'a> Asked<'a> {
             let who = format!("{who}, maintained by {}{maker}", home.name(None));
             return self.until(subject, home.cycle.end(self.expect.channel), &who);
         }
+        // Nobody said what the distribution ships of this: it may well mend what its maker no longer does.
+        let silent = home.filter(|home| !found.foreign && !home.cycle.ships.contains_key(id));
+        if let (Whose::Distribution, Some(home), Some(Some(End::On(day, channel)))) =
+            (self.expect.software, silent, own)
+            && day < self.today
+        {
+            let ended = sentence(day, channel, self.today);
+            let why =
+                format!("{who}, by its maker: {ended}; whether {} maintains it is not in the data", home.name(None));
+            return self.unknown(subject, &why);
+        }
         match own {
             Some(end) => self.until(subject, end, &format!("{who}, by its maker")),
             None => self.unknown(subject, &format!("{who}: no dates are known for it")),
@@ -235,6 +259,20 @@ impl Home<'_> {
             None => format!("{} {}", self.product.name, self.cycle.cycle),
         }
     }
+}
+
+/// What the host itself says of its ends, where that is not what the data says.
+fn otherwise(system: &System, cycle: &Cycle) -> String {
+    let differs = |channel: Channel, day: &str| cycle.ends.get(&channel).is_none_or(|ours| ours.to_string() != day);
+    let mut said: Vec<String> = system
+        .distro_info
+        .iter()
+        .filter(|(channel, day)| differs(**channel, day))
+        .map(|(channel, day)| format!("its distro-info-data says {day} for {channel}"))
+        .collect();
+    let own = system.support_end.as_deref().filter(|day| cycle.ends.values().all(|ours| ours.to_string() != **day));
+    said.extend(own.map(|day| format!("its os-release says {day}")));
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
 
 fn sentence(day: NaiveDate, channel: Channel, today: NaiveDate) -> String {

@@ -148,6 +148,100 @@ fn a_system_that_states_its_own_end_is_judged_by_it() {
 }
 
 #[test]
+fn the_data_decides_and_the_host_is_heard_where_it_is_silent() {
+    let csv = "version,codename,series,created,release,eol,eol-lts,eol-elts\n\
+        12,Bookworm,bookworm,2021-08-14,2023-06-10,2026-07-11,2040-06-30,2033-06-30\n\
+        14,Forky,forky,2025-08-09,2027-08-01,2030-08-01,2032-06-30,2037-06-30\n";
+    let with = |os: &str| host(os, &[]).file("/usr/share/distro-info/debian.csv", csv);
+    let known = judged("{products: os}", &with(BOOKWORM), "2029-01-01T00:00:00Z").remove(0);
+    assert_eq!(known.status, Status::Deviation, "{known:?}");
+    let differs =
+        "Debian 12 (bookworm) (its distro-info-data says 2040-06-30 for lts): lts support ended on 2028-06-30";
+    assert!(known.observed.starts_with(differs), "{known:?}");
+    let forky = "ID=debian\nVERSION_ID=14\nSUPPORT_END=2030-08-02\n";
+    for (channel, status) in [("regular", Status::Deviation), ("lts", Status::Pass)] {
+        let newer =
+            judged(&format!("{{products: os, channel: {channel}}}"), &with(forky), "2031-01-01T00:00:00Z").remove(0);
+        assert_eq!((newer.status, newer.subject.as_str()), (status, "debian:14"), "{newer:?}");
+        assert!(newer.observed.contains("as the host's distro-info-data says"), "{newer:?}");
+    }
+    let agreed =
+        judged("{products: os}", &host("ID=debian\nVERSION_ID=12\nSUPPORT_END=2028-06-30\n", &[]), NOW).remove(0);
+    assert!(agreed.observed.starts_with("Debian 12 (bookworm): "), "{agreed:?}");
+}
+
+#[test]
+fn distro_info_that_cannot_be_read_is_a_gap_and_the_data_still_decides() {
+    let csv = "/usr/share/distro-info/debian.csv";
+    let host = host(BOOKWORM, &[]).file(csv, "version,eol\n12,soon\n");
+    let facts = Eol::collect(&host);
+    assert_eq!(facts.state.gaps["distro-info"].what, format!("{csv}:2"));
+    assert_eq!(judged("{products: os}", &host, NOW)[0].status, Status::Pass);
+}
+
+#[test]
+fn software_nobody_said_who_maintains_is_not_called_ended() {
+    let host = host(BULLSEYE, &[("perl-base", "5.36.0-7"), ("apache2", "2.4.65-1")]);
+    assert_eq!(said("products: software", &host), ["pass httpd:2.4", "unknown perl:5.36"]);
+    let judgement = judged("products: [perl]", &host, NOW).remove(0);
+    assert!(
+        judgement.observed.contains("ended on 2025-05-27; whether Debian 11 (bullseye) maintains it"),
+        "{judgement:?}"
+    );
+    assert_eq!(said("{products: [perl], software: maker}", &host), ["deviation perl:5.36"]);
+    assert_eq!(judged("products: [perl]", &host, "2025-01-01T00:00:00Z")[0].status, Status::Pass);
+}
+
+#[test]
+fn the_names_packages_have_say_product_and_cycle() {
+    let lifecycles = Lifecycles::shipped().unwrap();
+    for (name, version, expected) in [
+        ("postgresql-16", "16.4-1", "postgresql:16"),
+        ("postgresql16-server", "16.4-1PGDG.rhel9", "postgresql:16"),
+        ("postgresql16", "16.4-r0", "postgresql:16"),
+        ("php8.2-common", "8.2.29-1~deb12u1", "php:8.2"),
+        ("php8.2", "8.2.29-1~deb12u1", "php:8.2"),
+        ("php83", "8.3.20-r0", "php:8.3"),
+        ("php-cli", "2:8.2+93", "php:8.2"),
+        ("python3.11-minimal", "3.11.2-6+deb12u6", "python:3.11"),
+        ("python3.11", "3.11.2-6+deb12u6", "python:3.11"),
+        ("python3", "3.11.2-1+b1", "python:3.11"),
+        ("python39", "3.9.20-1.module+el8", "python:3.9"),
+        ("openjdk-17-jre-headless", "17.0.15+6-1~deb12u1", "openjdk:17"),
+        ("openjdk17-jre", "17.0.15_p6-r0", "openjdk:17"),
+        ("java-17-openjdk-headless", "1:17.0.15.0.6-2.el9", "openjdk:17"),
+        ("java-1.8.0-openjdk", "1:1.8.0.452.b09-2.el9", "openjdk:8"),
+        ("temurin-21-jre", "21.0.7.0.0+6-0", "openjdk:21"),
+        ("nodejs", "20.20.2-1nodesource1", "nodejs:20"),
+        ("libssl3", "3.0.17-1~deb12u2", "openssl:3.0"),
+        ("libssl1.1", "1.1.1w-0+deb11u3", "openssl:1.1.1"),
+        ("openssl-libs", "1:3.0.7-28.el9", "openssl:3.0"),
+        ("linux-image-6.1.0-18-amd64", "6.1.76-1", "linux:6.1"),
+        ("linux-image-6.12.100+deb12-amd64", "6.12.100-1", "linux:6.12"),
+        ("linux-lts", "6.12.40-r0", "linux:6.12"),
+        ("docker-ce", "5:27.5.1-1~debian.12~bookworm", "docker:27"),
+        ("containerd.io", "1.7.27-1", "containerd:1.7"),
+        ("dotnet-runtime-8.0", "8.0.19-1", "dotnet:8"),
+        ("mariadb-server", "1:10.11.11-0+deb12u1", "mariadb:10.11"),
+        ("mysql-community-server", "8.4.6-1debian12", "mysql:8.4"),
+        ("golang-1.19-go", "1.19.8-2", "go:1.19"),
+        ("ruby3.1", "3.1.2-7+deb12u1", "ruby:3.1"),
+        ("ceph-common", "16.2.15+ds-0+deb12u2", "ceph:16"),
+        ("salt-minion", "3006.9", "salt:3006"),
+        ("httpd", "2.4.62-4.el9", "apache:2.4"),
+    ] {
+        let mut facts = FactSet::default();
+        let package = host(BOOKWORM, &[(name, version)]);
+        facts.insert("packages", Erased::<Packages>::new().collect(&package));
+        let expect: Expect = serde_yaml::from_str("products: software").unwrap();
+        let context = Context { now: NOW.parse().unwrap(), facts: &facts, lifecycles: &lifecycles };
+        let judgements = Eol::judge(&expect, &Eol::collect(&package), &context);
+        let subjects: Vec<&str> = judgements.iter().map(|judgement| judgement.subject.as_str()).collect();
+        assert_eq!(subjects, [expected], "{name} {version}");
+    }
+}
+
+#[test]
 fn what_the_distribution_ships_lives_as_long_as_its_channel() {
     let host =
         host(BOOKWORM, &[("postgresql-15", "15.14-0+deb12u1"), ("perl-base", "5.36.0-7"), ("apache2", "2.4.65-1")]);
