@@ -82,7 +82,7 @@ impl Collector {
             bail!("the host key is not the one this host enrolled with: enrol anew with --force");
         }
         let spool = Spool::open(state, &identity)?;
-        let lifecycles = baselines::lifecycles()?;
+        let lifecycles = baselines::lifecycles(config.eol.as_deref())?;
         Ok(Self { host, spool, key, identity, config, lifecycles, baseline: None, memory: Memory::default() })
     }
 

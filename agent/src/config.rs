@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) splay: Option<Duration>,
     /// The baseline to judge by: a file, or the name of a shipped one.
     pub(crate) baseline: Option<PathBuf>,
+    /// Newer end-of-life dates than the shipped: a file. The collector should have the same.
+    pub(crate) eol: Option<PathBuf>,
     /// How much the spool may hold before unchanged reports are dropped: `256MiB`.
     #[serde(deserialize_with = "size")]
     pub(crate) spool_limit: u64,
@@ -43,6 +45,7 @@ impl Default for Config {
             interval: Duration::from_secs(300),
             splay: None,
             baseline: None,
+            eol: None,
             spool_limit: 256 * 1024 * 1024,
         }
     }
@@ -127,12 +130,11 @@ mod tests {
     fn the_example_says_the_defaults_and_what_it_comments_out_is_understood() {
         let example = include_str!("../../packaging/agent.yaml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        let keys = ["splay: ", "baseline: ", "collector: ", "ca: "];
+        let keys = ["splay: ", "baseline: ", "eol: ", "collector: ", "ca: "];
         let spelt_out = keys.iter().fold(example.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
         let config = parse(&spelt_out).unwrap();
-        assert!(
-            config.splay.is_some() && config.baseline.is_some() && config.collector.is_some() && config.ca.is_some()
-        );
+        assert!(config.splay.is_some() && config.baseline.is_some() && config.eol.is_some());
+        assert!(config.collector.is_some() && config.ca.is_some());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod alert;
 mod change;
 mod client;
 mod drift;
+mod eol;
 mod host;
 pub mod printer;
 mod token;
@@ -85,6 +86,9 @@ enum Command {
     /// Messages to people
     #[command(subcommand)]
     Alert(alert::Command),
+    /// End-of-life dates
+    #[command(subcommand)]
+    Eol(eol::Command),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -181,6 +185,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Change(command) => change::run(command).await,
         Command::Drift(command) => drift::run(command).await,
         Command::Alert(command) => alert::run(command).await,
+        Command::Eol(command) => eol::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(

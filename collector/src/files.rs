@@ -9,14 +9,19 @@ pub const MOST: u64 = 1024 * 1024;
 
 /// The bytes of the regular file at `file`. Neither a FIFO nor /dev/zero keeps the collector from saying what is wrong.
 pub fn read(file: &Path) -> io::Result<Vec<u8>> {
+    read_to(file, MOST)
+}
+
+/// The same, of at most `most` bytes.
+pub fn read_to(file: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Looked at before it is opened: opening a FIFO waits for whoever writes to it.
     if !std::fs::metadata(file)?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
     }
     let mut bytes = Vec::new();
-    File::open(file)?.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(io::Error::new(ErrorKind::InvalidData, format!("more than the {} KiB that are read", MOST / 1024)));
+    File::open(file)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(ErrorKind::InvalidData, format!("more than the {} KiB that are read", most / 1024)));
     }
     Ok(bytes)
 }

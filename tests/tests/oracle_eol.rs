@@ -77,6 +77,78 @@ fn the_dates_of_debian_and_ubuntu_are_those_of_distro_info_data() {
     assert!(debian >= 25 && ubuntu >= 50, "only {debian} and {ubuntu} dates compared");
 }
 
+/// A root of `os-release` and, where given, this machine's own distro-info file of `product`.
+fn made(os_release: &str, product: Option<&str>) -> TempDir {
+    let root = TempDir::with_prefix("plumbline-eol-root-").unwrap();
+    for folder in ["etc", "var/lib/dpkg", "usr/share/distro-info"] {
+        fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    fs::write(root.path().join("etc/os-release"), os_release).unwrap();
+    fs::write(root.path().join("var/lib/dpkg/status"), "").unwrap();
+    if let Some(product) = product {
+        let name = format!("usr/share/distro-info/{product}.csv");
+        fs::copy(Path::new("/").join(&name), root.path().join(&name)).unwrap();
+    }
+    root
+}
+
+/// The data holds every release distro-info-data holds, so what the file alone says is asked of a system without data.
+#[test]
+fn the_hosts_distro_info_agrees_with_the_data_for_every_release_of_debian_and_ubuntu() {
+    let mut asked = 0;
+    for product in ["debian", "ubuntu"] {
+        for row in distro_info(product) {
+            let field = |name: &str| row.get(name).filter(|value| !value.is_empty());
+            let (Some(version), Some(_)) = (field("version"), field("eol")) else { continue };
+            let version = version.split(' ').next().unwrap();
+            let root = made(&format!("ID={product}\nVERSION_ID=\"{version}\"\n"), Some(product));
+            for finding in findings(root.path(), "{products: os, channel: legacy}") {
+                let observed = finding["observed"].as_str().unwrap();
+                assert!(!observed.contains("distro-info-data says"), "{product} {version}: {observed}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked >= 55, "only {asked} releases");
+}
+
+/// `debian-distro-info` and `ubuntu-distro-info` say which releases are supported today; so must the findings.
+#[test]
+fn what_distro_info_calls_supported_passes_and_nothing_else_does() {
+    for (program, product, cases) in [
+        ("debian-distro-info", "debian", &[("--supported", "regular"), ("--lts", "lts"), ("--elts", "extended")][..]),
+        ("ubuntu-distro-info", "ubuntu", &[("--supported", "regular"), ("--supported-esm", "extended")][..]),
+    ] {
+        for (flag, channel) in cases {
+            let mut command = Command::new(program);
+            command.arg(flag);
+            let supported = run(&mut command).stdout;
+            let supported: Vec<&str> = supported.lines().collect();
+            for row in distro_info(product) {
+                let field = |name: &str| row.get(name).filter(|value| !value.is_empty());
+                let (Some(version), Some(_)) = (field("version"), field("eol")) else { continue };
+                let version = version.split(' ').next().unwrap();
+                let root = made(&format!("ID={product}\nVERSION_ID=\"{version}\"\n"), None);
+                let finding = findings(root.path(), &format!("{{products: os, channel: {channel}}}")).remove(0);
+                let series = row["series"].as_str();
+                // `--lts` and `--elts` leave out what an earlier channel still covers.
+                let said = supported.contains(&series) || (*flag != "--supported" && covered(product, series));
+                assert_eq!(finding["status"] == "pass", said, "{program} {flag} {series}: {finding:#}");
+            }
+        }
+    }
+}
+
+/// Whether the program counts `series` among those with any support for everybody.
+fn covered(product: &str, series: &str) -> bool {
+    let flags = if product == "debian" { &["--supported", "--lts"][..] } else { &["--supported"][..] };
+    flags.iter().any(|flag| {
+        let mut command = Command::new(format!("{product}-distro-info"));
+        command.arg(flag);
+        run(&mut command).stdout.lines().any(|line| line == series)
+    })
+}
+
 /// The findings of one `eol` expectation on a root.
 fn findings(root: &Path, expectation: &str) -> Vec<Value> {
     let folder = TempDir::with_prefix("plumbline-eol-").unwrap();

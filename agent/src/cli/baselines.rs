@@ -37,9 +37,16 @@ pub(crate) fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
     Baseline::parse(name, bytes).map_err(|complaint| Usage(complaint.to_string()).into())
 }
 
-/// The end-of-life dates that ship with the agent.
-pub(crate) fn lifecycles() -> anyhow::Result<Lifecycles> {
-    Lifecycles::shipped().map_err(|bad| Usage(bad.to_string()).into())
+/// The end-of-life dates in the file at `given`, else those that ship with the agent.
+pub(crate) fn lifecycles(other: Option<&Path>) -> anyhow::Result<Lifecycles> {
+    let read = match other {
+        None => Lifecycles::shipped(),
+        Some(file) => {
+            let name = file.display().to_string();
+            Lifecycles::parse(&name, &given::document(file, "the end-of-life dates")?)
+        }
+    };
+    read.map_err(|bad| Usage(bad.to_string()).into())
 }
 
 #[cfg(test)]
@@ -55,5 +62,18 @@ mod tests {
         assert!(load(Some(&path)).err().unwrap().is::<Usage>());
         assert!(load(Some(&folder.path().join("none"))).err().unwrap().is::<Usage>());
         assert!(load(Some(Path::new("/dev/zero"))).err().unwrap().is::<Usage>());
+    }
+
+    #[test]
+    fn other_dates_have_another_digest_and_a_mistake_in_them_is_a_usage_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.yaml");
+        let product = "x: {name: X, kind: os, source: s, cycles: 1 2026-01-01}";
+        std::fs::write(&path, format!("updated: 2026-11-22\nproducts:\n  {product}\n")).unwrap();
+        let (given, shipped) = (lifecycles(Some(&path)).unwrap(), lifecycles(None).unwrap());
+        assert!(given.product("x").is_some() && given.digest != shipped.digest);
+        std::fs::write(&path, "updated: soon\n").unwrap();
+        assert!(lifecycles(Some(&path)).err().unwrap().is::<Usage>());
+        assert!(lifecycles(Some(&folder.path().join("none"))).err().unwrap().is::<Usage>());
     }
 }

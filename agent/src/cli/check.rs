@@ -67,7 +67,7 @@ impl Check {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let config = Config::load(self.config.as_deref())?;
         let baseline = baselines::load(self.baseline.as_deref().or(config.baseline.as_deref()))?;
-        let lifecycles = baselines::lifecycles()?;
+        let lifecycles = baselines::lifecycles(config.eol.as_deref())?;
         let host = Live::open(self.root.as_deref())?;
         let facts = observe(&host, &baseline.probes(), &baseline.expectations());
         let findings = evaluate(&baseline, &Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles });

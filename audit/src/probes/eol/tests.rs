@@ -232,7 +232,7 @@ fn the_names_packages_have_say_product_and_cycle() {
     ] {
         let mut facts = FactSet::default();
         let package = host(BOOKWORM, &[(name, version)]);
-        facts.insert("packages", Erased::<Packages>::new().collect(&package));
+        facts.insert("packages", Erased::<Packages>::new().collect(&package, &[]));
         let expect: Expect = serde_yaml::from_str("products: software").unwrap();
         let context = Context { now: NOW.parse().unwrap(), facts: &facts, lifecycles: &lifecycles };
         let judgements = Eol::judge(&expect, &Eol::collect(&package), &context);
