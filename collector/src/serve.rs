@@ -1,6 +1,7 @@
 //! `serve`: opens the store, makes what the first start needs, listens until told to stop.
 
 mod connections;
+mod descriptors;
 mod first_token;
 
 use std::net::{SocketAddr, TcpListener};
@@ -112,16 +113,17 @@ async fn listen(
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
     let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let connections = descriptors::room_for(CONNECTIONS);
     match tls {
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle);
-            let mut server = server.map(|inner| Capped::new(inner, CONNECTIONS));
+            let mut server = server.map(|inner| Capped::new(inner, connections));
             limit(server.http_builder());
             server.serve(service).await?;
         }
         None => {
             let server = axum_server::from_tcp(listener)?.handle(handle);
-            let mut server = server.map(|inner| Capped::new(inner, CONNECTIONS));
+            let mut server = server.map(|inner| Capped::new(inner, connections));
             limit(server.http_builder());
             server.serve(service).await?;
         }
