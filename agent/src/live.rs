@@ -12,6 +12,7 @@ pub(crate) mod nft;
 mod ntp;
 pub(crate) mod sys;
 mod timesync;
+mod units;
 
 use std::path::{Path, PathBuf};
 
@@ -129,6 +130,7 @@ impl Host for Live {
             Question::TimeDaemons => daemons::ask(self),
             Question::NftGeneration => nft::ask_generation(),
             Question::NftRuleset => nft::ask_ruleset(),
+            Question::Units => units::ask(),
         }
     }
 }

@@ -170,4 +170,7 @@ pub enum Question {
     NftGeneration,
     /// `nft -j list ruleset`, its standard output.
     NftRuleset,
+    /// systemd's `ListUnits` over D-Bus: a sorted JSON array of `[name, active, sub]`, the unit's name and its states in systemd's words.
+    /// Services, sockets, timers and paths; of other kinds only what failed.
+    Units,
 }

@@ -4,6 +4,7 @@ pub mod admins;
 pub mod eol;
 pub mod firewall;
 pub mod packages;
+pub mod services;
 pub mod time;
 
 use crate::probe::{Erased, Topic};
@@ -15,6 +16,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<time::Time>::new(),
     &Erased::<firewall::Firewall>::new(),
     &Erased::<admins::Admins>::new(),
+    &Erased::<services::Services>::new(),
 ];
 
 /// The probe called `name`.
