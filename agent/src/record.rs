@@ -2,12 +2,13 @@
 
 use audit::evaluate::observe;
 use audit::host::{Recorded, Recording};
+use audit::probe::Expectation;
 
 use crate::live::Live;
 
-/// Lets every probe look at `host`, and keeps what each saw.
-pub(crate) fn record(host: &Live) -> Recorded {
+/// Lets every probe look at `host`, at what `rules` name too, and keeps what each saw.
+pub(crate) fn record(host: &Live, rules: &[Expectation]) -> Recorded {
     let recording = Recording::new(host);
-    let _facts = observe(&recording, &[], &[]);
+    let _facts = observe(&recording, &[], rules);
     recording.finish()
 }

@@ -2,7 +2,7 @@
 //!
 //! Only configuration items drift. A gap never means vanished: what a gap hides is carried forward from the last time
 //! it was seen, and when it is seen again the interval reaches back to then. What was never seen before is not drift
-//! when it first shows, it is a first observation.
+//! when it first shows, it is a first observation; and so is what nobody had asked for ([`crate::probe::Probe::looked`]).
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::facts::{Observed, Subject};
+use crate::probe::{Looked, Topic};
+use crate::probes;
 
 /// When something happened: after `from`, not after `to`. The instants are the collector's, corrected for the host's
 /// clock.
@@ -70,6 +72,9 @@ pub fn advance<V: Clone + PartialEq>(
         let hidden = observed.gaps.into_keys().map(|prefix| (prefix, None)).collect();
         return (Vec::new(), Known { items: observed.seen, hidden, at });
     };
+    let topic = probes::find(probe);
+    // What nobody looked for at one of the two observations neither appeared nor vanished between them.
+    let (looked_then, looked_now) = (looked(topic, &known.items), looked(topic, &observed.seen));
     let mut drifts = Vec::new();
     let mut note = |subject: &Subject, before: Option<&V>, after: Option<&V>| {
         if let Some(from) = known.last_seen(subject) {
@@ -90,11 +95,12 @@ pub fn advance<V: Clone + PartialEq>(
             None if observed.gap_for(subject).is_some() => {
                 carried.insert(subject.clone(), before.clone());
             }
-            None => note(subject, Some(before), None),
+            None if looked_now(subject) => note(subject, Some(before), None),
+            None => {}
         }
     }
     for (subject, after) in &observed.seen {
-        if !known.items.contains_key(subject) {
+        if !known.items.contains_key(subject) && looked_then(subject) {
             note(subject, None, Some(after));
         }
     }
@@ -102,6 +108,12 @@ pub fn advance<V: Clone + PartialEq>(
     let mut items = observed.seen;
     items.extend(carried);
     (drifts, Known { items, hidden, at })
+}
+
+/// Which subjects an observation with these items would have shown; all, of a probe that is not known.
+fn looked<V>(topic: Option<&dyn Topic>, items: &BTreeMap<Subject, V>) -> Looked {
+    let mut subjects = items.keys().map(String::as_str);
+    topic.map_or_else(|| Box::new(|_: &str| true) as Looked, |topic| topic.looked(&mut subjects))
 }
 
 /// What is hidden now, and since when: a part hidden before stays hidden since then while any gap still covers it.

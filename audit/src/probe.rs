@@ -16,6 +16,9 @@ use crate::finding::Judgement;
 use crate::host::{Declared, Gap, Host, Question};
 use crate::lifecycle::Lifecycles;
 
+/// Whether an observation would have shown a subject, had it been there.
+pub type Looked = Box<dyn Fn(&str) -> bool>;
+
 /// One topic of a host.
 pub trait Probe: Sized + Send + Sync + 'static {
     /// Its name in baselines, facts and reports.
@@ -48,6 +51,12 @@ pub trait Probe: Sized + Send + Sync + 'static {
     /// Observes, knowing the rules it will be judged by. Only a probe that overrides [`Probe::asked`] has a use for them.
     fn collect_for(host: &dyn Host, _rules: &[&Self::Expect]) -> Facts<Self::Item, Self::State> {
         Self::collect(host)
+    }
+
+    /// Which subjects an observation that has `seen` these would have shown, had they been there: where a baseline begins to name
+    /// a file, its item is new and the file is not. What this denies is no drift when it shows or is gone.
+    fn looked(_seen: &mut dyn Iterator<Item = &str>) -> Looked {
+        Box::new(|_| true)
     }
 
     /// Judges. Says at least one thing, in particular `pass` when all is well, so that silence is never a pass.
@@ -119,6 +128,8 @@ pub trait Topic: Sync {
     fn collect(&self, host: &dyn Host, rules: &[Expectation]) -> AnyFacts;
     /// See [`Probe::asked`]: of all `rules`, sorted, each once.
     fn asked(&self, rules: &[Expectation]) -> Vec<String>;
+    /// See [`Probe::looked`].
+    fn looked(&self, seen: &mut dyn Iterator<Item = &str>) -> Looked;
     /// All of it hidden behind one gap.
     fn hidden(&self, gap: Gap) -> AnyFacts;
     /// A typed expectation out of YAML.
@@ -185,6 +196,10 @@ impl<P: Probe> Topic for Erased<P> {
         asked.sort();
         asked.dedup();
         asked
+    }
+
+    fn looked(&self, seen: &mut dyn Iterator<Item = &str>) -> Looked {
+        P::looked(seen)
     }
 
     fn hidden(&self, gap: Gap) -> AnyFacts {

@@ -2,6 +2,7 @@
 
 pub mod admins;
 pub mod eol;
+pub mod files;
 pub mod firewall;
 pub mod packages;
 pub mod services;
@@ -17,6 +18,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<firewall::Firewall>::new(),
     &Erased::<admins::Admins>::new(),
     &Erased::<services::Services>::new(),
+    &Erased::<files::Files>::new(),
 ];
 
 /// The probe called `name`.

@@ -13,7 +13,7 @@ use audit::probes;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{known_probes, printer, safe_text};
+use super::{baselines, known_probes, printer, safe_text};
 use crate::live::Live;
 
 /// Show what the probes see on this host.
@@ -22,6 +22,10 @@ pub(super) struct Facts {
     /// Only these probes; all of them where none is named.
     #[arg(value_name = "PROBE")]
     probes: Vec<String>,
+    /// The baseline whose rules name files to look at: a file, or the name of one that ships. Where none is given, the one
+    /// that `check` would judge by.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Look at the root file system under DIR instead of the running machine.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -42,8 +46,9 @@ enum Format {
 impl Facts {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let wanted = known_probes(&self.probes)?;
+        let rules = baselines::load(self.baseline.as_deref())?.expectations();
         let host = Live::open(self.root.as_deref())?;
-        let shown = show(&observe(&host, &wanted, &[]), &wanted)?;
+        let shown = show(&observe(&host, &wanted, &rules), &wanted)?;
         let text = match self.format {
             Format::Json => safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n",
             Format::Yaml => safe_text::yaml(serde_yaml::to_string(&shown)?, &shown)?,

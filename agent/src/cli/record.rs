@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Usage, printer, safe_text};
+use super::{Usage, baselines, printer, safe_text};
 use crate::live::Live;
 use crate::{durable, record};
 
@@ -17,6 +17,10 @@ pub(super) struct Record {
     /// Where to write it, readable by you alone; standard output where nothing is said.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The baseline whose rules name files to look at: a file, or the name of one that ships. Where none is given, the one
+    /// that `check` would judge by.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Look at the root file system under DIR instead of the running machine.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -24,8 +28,9 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn run(self) -> anyhow::Result<u8> {
+        let rules = baselines::load(self.baseline.as_deref())?.expectations();
         let host = Live::open(self.root.as_deref())?;
-        let text = safe_text::json(&serde_json::to_string(&record::record(&host))?) + "\n";
+        let text = safe_text::json(&serde_json::to_string(&record::record(&host, &rules))?) + "\n";
         match self.output {
             Some(path) => {
                 // Putting a file in place of /dev/null, or of the link /dev/stdout, would break the machine.
@@ -49,12 +54,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("stdout");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        let record = Record { output: Some(link.clone()), root: Some(folder.path().into()) };
+        let root = || Some(folder.path().into());
+        let record = Record { output: Some(link.clone()), baseline: None, root: root() };
         assert!(record.run().unwrap_err().is::<Usage>());
         assert!(link.is_symlink());
         let file = folder.path().join("recording.json");
         for _ in 0..2 {
-            Record { output: Some(file.clone()), root: Some(folder.path().into()) }.run().unwrap();
+            Record { output: Some(file.clone()), baseline: None, root: root() }.run().unwrap();
         }
         assert!(file.is_file());
     }

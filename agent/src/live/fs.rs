@@ -233,8 +233,7 @@ impl Anchor {
     pub(super) fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
         let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW)?;
         let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if !(kind.is_file() || kind.is_dir()) {
+        if FileType::from_raw_mode(stat.st_mode).is_symlink() {
             return Ok(None);
         }
         let name = match attribute {
