@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod daemons;
 mod fs;
+mod iptables;
 pub(crate) mod nft;
 mod ntp;
 pub(crate) mod sys;
@@ -131,6 +132,10 @@ impl Host for Live {
             Question::NftGeneration => nft::ask_generation(),
             Question::NftRuleset => nft::ask_ruleset(),
             Question::Units => units::ask(),
+            Question::IptablesNft => iptables::ask(&iptables::NFT),
+            Question::Ip6tablesNft => iptables::ask(&iptables::NFT6),
+            Question::IptablesLegacy => iptables::ask(&iptables::LEGACY),
+            Question::Ip6tablesLegacy => iptables::ask(&iptables::LEGACY6),
         }
     }
 }

@@ -173,4 +173,12 @@ pub enum Question {
     /// systemd's `ListUnits` over D-Bus: a sorted JSON array of `[name, active, sub]`, the unit's name and its states in systemd's words.
     /// Services, sockets, timers and paths; of other kinds only what failed.
     Units,
+    /// `iptables-nft-save`, its standard output: the parameters of extensions, which nft's JSON leaves out.
+    IptablesNft,
+    /// The same of `ip6tables-nft-save`.
+    Ip6tablesNft,
+    /// `iptables-legacy-save`, its standard output. Needs a raw IP socket, which `collect` does not open: there a gap.
+    IptablesLegacy,
+    /// The same of `ip6tables-legacy-save`.
+    Ip6tablesLegacy,
 }

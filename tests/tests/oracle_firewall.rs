@@ -215,7 +215,7 @@ fn one_changed_rule_is_one_vanished_and_one_appeared() {
 fn an_ordinary_ruleset_is_clean_and_an_empty_one_is_not() {
     let host = Host::new();
     let deny = "deny_by_default: [input, forward]";
-    let ssh = "openings: [{protocol: tcp, port: 22, from: 10.0.0.0/8, reason: r, owner: o}]";
+    let ssh = "openings: [{protocol: tcp, port: 22, from: 10.0.0.0/8, reason: r, owner: o, until: 2099-01-01}]";
     for findings in [host.findings(deny), host.findings(ssh)] {
         assert!(!findings.is_empty());
         assert!(findings.iter().all(|(_, status, _)| status == "deviation"), "{findings:?}");
@@ -229,28 +229,57 @@ fn an_ordinary_ruleset_is_clean_and_an_empty_one_is_not() {
 }
 
 #[test]
-fn extensions_of_iptables_nft_are_unknown_and_said() {
+fn extensions_of_iptables_nft_are_read_and_their_change_is_drift() {
     let host = Host::new();
-    for words in [
+    let mut words = vec![
         "-P INPUT DROP",
         "-A INPUT -i lo -j ACCEPT",
         "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
-        "-A INPUT -p tcp -s 10.0.0.0/8 --dport 22 -j ACCEPT",
+        "-A INPUT -p tcp -s 10.0.0.0/8 -m multiport --dports 22,80 -j ACCEPT",
         "-A INPUT -j REJECT",
-    ] {
-        run(host.namespace.command("iptables-nft").args(words.split_whitespace())).ok();
-    }
+    ];
+    let load = |words: &[&str]| {
+        for words in words {
+            run(host.namespace.command("iptables-nft").args(words.split_whitespace())).ok();
+        }
+    };
+    load(&words);
     let rules = host.items("rule");
     assert_eq!(rules.len(), 4, "{rules:?}");
-    assert!(rules.contains_key("ip/filter/INPUT:xt match conntrack accept"), "{rules:?}");
-    assert!(rules.contains_key("ip/filter/INPUT:ip saddr 10.0.0.0/8 tcp dport 22 accept"), "{rules:?}");
-    let findings = host.findings(
-        "openings: [{protocol: tcp, port: 22, from: 10.0.0.0/8, reason: r, owner: o}, \
-         {protocol: any, from: '::/0', reason: r, owner: o}]",
-    );
-    assert_eq!(findings.len(), 1, "{findings:?}");
-    assert_eq!(findings[0].1, "unknown", "{findings:?}");
-    assert!(findings[0].2.contains("xt match conntrack"), "{findings:?}");
+    assert!(rules.contains_key("ip/filter/INPUT:ct state established,related accept"), "{rules:?}");
+    let ports = "ip/filter/INPUT:ip saddr 10.0.0.0/8 meta l4proto tcp th dport { 22, 80 } accept";
+    assert!(rules.contains_key(ports), "{rules:?}");
+    let allowed = "openings: [{protocol: tcp, port: [22, 80], from: 10.0.0.0/8, reason: r, owner: o, until: 2099-01-01}, \
+         {protocol: any, from: '::/0', reason: r, owner: o, until: 2099-01-01}]";
+    assert_eq!(host.statuses(allowed), ["pass"]);
+    words = vec!["-R INPUT 3 -p tcp -s 10.0.0.0/8 -m multiport --dports 22,81 -j ACCEPT"];
+    load(&words);
+    assert!(!host.items("rule").contains_key(ports));
+    assert_eq!(host.statuses(allowed), ["deviation"]);
+    load(&["-I INPUT 3 -m u32 --u32 0=1 -j ACCEPT"]);
+    let findings = host.findings(allowed);
+    let unknown = findings.iter().find(|(_, status, _)| status == "unknown").unwrap();
+    assert!(unknown.2.contains("xt match u32"), "{findings:?}");
+}
+
+#[test]
+fn legacy_iptables_is_read_by_check_and_counts_with_nft() {
+    let host = Host::new();
+    host.load(RULESETS[1].1);
+    for words in [
+        "-P INPUT DROP",
+        "-A INPUT -p tcp --dport 443 -j ACCEPT",
+        "-A INPUT -p tcp -m mac --mac-source 02:00:00:00:00:01 -j ACCEPT",
+    ] {
+        run(host.namespace.command("iptables-legacy").args(words.split_whitespace())).ok();
+    }
+    let chains = host.items("chain");
+    assert_eq!(chains["legacy-ip/filter/INPUT"]["chain"]["policy"], "drop", "{chains:?}");
+    // Both must accept: ssh by nft alone reaches nobody but that one card.
+    let openings = openings(&host.facts());
+    let ssh: Vec<_> = openings.iter().filter(|one| one["port"] == serde_json::json!(["22"])).collect();
+    assert!(ssh.iter().all(|one| one.get("given").is_some()), "{openings:#?}");
+    assert!(!ssh.is_empty(), "{openings:#?}");
 }
 
 /// Two namespaces joined by a cable: what the probe calls open connects, what it calls closed is refused.

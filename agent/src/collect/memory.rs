@@ -2,7 +2,8 @@
 //!
 //! A probe's facts are taken over when every path it looked at still looks the same (inode, size, owner, times) and every
 //! question it asked has the same answer. Questions are asked anew each cycle, for their answers cost little, but for the
-//! nftables ruleset, which only a program can tell: it is asked when the kernel's generation id has changed.
+//! loaded rules, which only a program can tell: it is asked when the kernel's generation id has changed. Legacy iptables
+//! has no such id and answers on an IP socket alone, so it is not asked here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use audit::digest::Digest;
 use audit::facts::AnyFacts;
-use audit::host::{Attribute, Checksum, Entry, Gap, Host, Question, Stat};
+use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
 use audit::probe::{Expectation, Topic};
 use audit::report::ProbeFacts;
 
@@ -20,8 +21,11 @@ use crate::live::{Last, Live, Look};
 #[derive(Default)]
 pub(super) struct Memory {
     probes: BTreeMap<&'static str, Remembered>,
-    ruleset: Option<(Vec<u8>, Vec<u8>)>,
+    rulesets: Rulesets,
 }
+
+/// What programs said of the rules, each with the generation id it said it at.
+type Rulesets = BTreeMap<Question, (Vec<u8>, Vec<u8>)>;
 
 /// One probe's facts, and what would have to change for them to.
 #[derive(Clone)]
@@ -60,13 +64,13 @@ impl Memory {
 
     /// Begins a cycle at `now`, seconds since 1970.
     pub(super) fn begin<'a>(&self, live: &'a Live, now: i64) -> Cycle<'a> {
-        let ruleset = self.ruleset.clone();
-        Cycle { live, now, volatile: live.volatile(), answers: RefCell::default(), ruleset: RefCell::new(ruleset) }
+        let rulesets = self.rulesets.clone();
+        Cycle { live, now, volatile: live.volatile(), answers: RefCell::default(), rulesets: RefCell::new(rulesets) }
     }
 
     /// Ends it.
     pub(super) fn end(&mut self, cycle: Cycle<'_>) {
-        self.ruleset = cycle.ruleset.into_inner();
+        self.rulesets = cycle.rulesets.into_inner();
     }
 }
 
@@ -76,8 +80,7 @@ pub(super) struct Cycle<'a> {
     now: i64,
     volatile: Vec<u64>,
     answers: RefCell<BTreeMap<Question, Result<Vec<u8>, Gap>>>,
-    /// The generation id and the ruleset of that generation.
-    ruleset: RefCell<Option<(Vec<u8>, Vec<u8>)>>,
+    rulesets: RefCell<Rulesets>,
 }
 
 impl Cycle<'_> {
@@ -93,27 +96,41 @@ impl Cycle<'_> {
         if let Some(answer) = self.answers.borrow().get(&question) {
             return answer.clone();
         }
-        let answer = if question == Question::NftRuleset { self.ruleset() } else { self.live.ask(question) };
+        let of_a_generation = matches!(question, Question::NftRuleset | Question::IptablesNft | Question::Ip6tablesNft);
+        let answer = if of_a_generation {
+            self.ruleset(question)
+        } else if matches!(question, Question::IptablesLegacy | Question::Ip6tablesLegacy) {
+            Err(Gap::new(
+                GapKind::Unsupported,
+                "iptables-legacy-save",
+                "it asks the kernel over an IP socket, which collect does not open; plumbline check does",
+            ))
+        } else {
+            self.live.ask(question)
+        };
         self.answers.borrow_mut().insert(question, answer.clone());
         answer
     }
 
-    fn ruleset(&self) -> Result<Vec<u8>, Gap> {
+    fn ruleset(&self, question: Question) -> Result<Vec<u8>, Gap> {
         let before = self.answer(Question::NftGeneration).ok();
-        if let Some(known) = before.as_ref().and_then(|generation| self.known_ruleset(generation)) {
+        if let Some(known) = before.as_ref().and_then(|generation| self.known_ruleset(question, generation)) {
             return Ok(known);
         }
-        let answer = self.live.ask(Question::NftRuleset);
+        let answer = self.live.ask(question);
         // A ruleset that changed while it was listed belongs to no generation.
         let after = self.live.ask(Question::NftGeneration).ok();
-        let generation = before.filter(|before| Some(before) == after.as_ref());
-        *self.ruleset.borrow_mut() = generation.zip(answer.as_ref().ok().cloned());
+        let mut rulesets = self.rulesets.borrow_mut();
+        match before.filter(|before| Some(before) == after.as_ref()).zip(answer.as_ref().ok().cloned()) {
+            Some(known) => rulesets.insert(question, known),
+            None => rulesets.remove(&question),
+        };
         answer
     }
 
-    fn known_ruleset(&self, generation: &[u8]) -> Option<Vec<u8>> {
-        let known = self.ruleset.borrow();
-        known.as_ref().filter(|(at, _)| at == generation).map(|(_, ruleset)| ruleset.clone())
+    fn known_ruleset(&self, question: Question, generation: &[u8]) -> Option<Vec<u8>> {
+        let known = self.rulesets.borrow();
+        known.get(&question).filter(|(at, _)| at == generation).map(|(_, ruleset)| ruleset.clone())
     }
 }
 

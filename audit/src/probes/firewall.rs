@@ -1,13 +1,17 @@
 //! # firewall
 //!
-//! Which packets this host lets in: the nftables ruleset that is loaded in the kernel now, not the file it may have come
-//! from. It answers two questions: is the default to deny, and is anything open besides what was allowed?
+//! Which packets this host lets in: the rules that are loaded in the kernel now, not the files they may have come from,
+//! whether nft, iptables, ufw or firewalld loaded them. It answers: is the default to deny, is anything open besides what
+//! was allowed, and does the firewall come back after a reboot?
 //!
 //! ## What it reads
-//! `nft -j list ruleset` (libnftables-json(5)), run only when the kernel's generation id says that something changed;
-//! `/proc/net/ip_tables_names` and `/proc/net/ip6_tables_names`, to know of legacy iptables; and the digest of
-//! `/etc/nftables.conf`, which is what the next boot loads. Of a root file system at rest only the last can be seen: the
-//! rules about the loaded ruleset are not applicable there.
+//! `nft -j list ruleset` (libnftables-json(5)), run only when the kernel's generation id says that something changed.
+//! Where rules hold xtables extensions, whose parameters that JSON leaves out, `iptables-nft-save` and
+//! `ip6tables-nft-save`, under the same condition. `/proc/net/ip_tables_names` and `/proc/net/ip6_tables_names` tell that
+//! legacy iptables is in use; what it holds only `iptables-legacy-save` tells, over an IP socket: `check` and `facts` run
+//! it, `collect` opens no such socket and says *unknown*. `/proc/net/fib_trie` and `/proc/net/if_inet6`, where a rule
+//! sends packets to an address, tell whether that is this host's. Of a root file system at rest only configuration can be
+//! seen: the rules about the loaded ruleset are not applicable there.
 //!
 //! ## Items (they drift)
 //! | subject | value |
@@ -28,8 +32,9 @@
 //!
 //! ## State (judged, never drifts)
 //! `default:input/ip` and so on: what happens to a new connection no rule names. `opening:…`: what new connections from
-//! outside reach this host, derived from the base chains of the input hook through jumps, gotos, sets and verdict maps: a
-//! packet must be accepted by every base chain, a drop anywhere wins. `elements:…`: what dynamic sets hold.
+//! outside reach this host, derived from the base chains of prerouting and input through jumps, gotos, sets and verdict
+//! maps: a packet must be accepted by every base chain, a drop anywhere wins. Ports and addresses are those that are
+//! dialled; where destination NAT leads them elsewhere on this host, `to` says where. `elements:…`: what dynamic sets hold.
 //!
 //! ## Expectations
 //! ```yaml
@@ -42,34 +47,43 @@
 //!       interface: eth0                  # may be left out: any
 //!       reason: administration by ssh
 //!       owner: operations
-//!       until: 2027-06-30                # may be left out: for good
+//!       until: 2027-06-30                # the last day; every opening has a reason, an owner and an end
+//!   warn: 30d                            # deviate so long before the last day of one that is in use; may be left out
 //! ```
 //! Deny by default holds where a base chain drops by policy or by a last rule that drops the rest, and no rule accepts
-//! everything. An empty ruleset deviates: nothing is filtered. An opening is fine where the listed ones contain it
+//! everything. An empty ruleset deviates: nothing is filtered. Chains of iptables are named `ip/filter/INPUT`, those of
+//! legacy iptables `legacy-ip/filter/INPUT`. An opening is fine where the listed ones contain it
 //! together, address by address; one that is wider names both. Replies (`established`, `related`), loopback and ICMP are
-//! no openings. A condition that is not understood (a packet mark, an xtables extension of iptables-nft, whose parameters
-//! nft's JSON does not tell, a set that changes by itself) makes an opening that is not contained `unknown`: neither pass
+//! no openings. A condition that is not understood (a packet mark, an ipset, a set that changes by itself) makes an opening that is not contained `unknown`: neither pass
 //! nor deviation.
 //!
 //! ## What it cannot see
-//! Legacy iptables tables are not read: that they exist is a gap, and what nftables leaves open is then unknown. The
-//! parameters of xtables extensions, so a change inside one is not drift; each such rule is listed as a gap. What chains of
-//! prerouting, ingress, bridge and arp drop is shown as items and counted in nobody's favour. Destination NAT renames ports
-//! before the input hook: the ports shown are those after it. Openings of the forward hook are not derived. eBPF programs and
-//! filters outside this network namespace are not looked at.
+//! Where legacy iptables cannot be read, that it exists is a gap, and what nftables leaves open is then unknown; so are
+//! rules with extensions where iptables-nft-save is missing. What chains of ingress, bridge and arp drop is shown as items
+//! and counted in nobody's favour. Which address of its interface a redirect gives is not known: a rule that looks at it
+//! afterwards is unclear. Openings of the forward hook (published ports of containers) are not derived. Packet marks are
+//! not followed. eBPF programs and filters outside this network namespace are not looked at.
 
 mod describe;
 mod expect;
 mod flow;
 mod follow;
 mod judge;
+mod key;
+mod local;
 mod matching;
+mod names;
 mod observe;
+mod prerouting;
 mod ruleset;
+mod save;
+mod save_rule;
 mod space;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tracking;
+mod translate;
 mod verdict;
 mod walk;
 
@@ -182,6 +196,12 @@ pub struct Opening {
     pub port: Vec<String>,
     /// Prefixes, addresses, ranges.
     pub from: Vec<String>,
+    /// Addresses of this host they are for.
+    #[serde(skip_serializing_if = "is_any", default = "anything")]
+    pub at: Vec<String>,
+    /// Where destination NAT sends them: a port of this host, or an address and a port.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub to: Option<String>,
     /// Interfaces they arrive on; `not eth0` for all but that.
     pub interface: Vec<String>,
     /// What else is asked of them and understood.
@@ -194,12 +214,32 @@ pub struct Opening {
     pub by: Vec<String>,
 }
 
+fn anything() -> Vec<String> {
+    vec!["any".to_owned()]
+}
+
+fn is_any(words: &[String]) -> bool {
+    words == ["any"]
+}
+
 impl Probe for Firewall {
     const NAME: &'static str = "firewall";
-    const SCHEMA: u32 = 1;
-    const READS: &'static [&'static str] =
-        &["/etc/nftables.conf", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
-    const ASKS: &'static [Question] = &[Question::NftGeneration, Question::NftRuleset];
+    const SCHEMA: u32 = 2;
+    const READS: &'static [&'static str] = &[
+        "/etc/nftables.conf",
+        "/proc/net/ip_tables_names",
+        "/proc/net/ip6_tables_names",
+        "/proc/net/fib_trie",
+        "/proc/net/if_inet6",
+    ];
+    const ASKS: &'static [Question] = &[
+        Question::NftGeneration,
+        Question::NftRuleset,
+        Question::IptablesNft,
+        Question::Ip6tablesNft,
+        Question::IptablesLegacy,
+        Question::Ip6tablesLegacy,
+    ];
     const NEEDS: &'static [&'static str] = &[];
     type Item = Item;
     type State = State;

@@ -1,10 +1,10 @@
 //! Regions as people write them (`tcp`, `8000-8010`, `10.0.0.0/8`, `eth0`) and back. The same words stand in facts, in
 //! baselines and in findings; `any` is the whole of a dimension.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::space::{Family, Names, Ranges, Region};
+use super::names::Names;
+use super::space::{Family, Ranges, Region};
 
 /// Protocols by number, as /etc/protocols names them; the first name of a number is the one written.
 const PROTOCOLS: [(u128, &str); 20] = [
@@ -69,21 +69,13 @@ pub(super) fn sources(ranges: &Ranges, family: Family) -> Vec<String> {
     said
 }
 
-/// `eth0`; `not eth0` for every interface but that.
-pub(super) fn interfaces(names: &Names) -> Vec<String> {
-    match names {
-        Names::Except(none) if none.is_empty() => vec!["any".to_owned()],
-        Names::Except(names) => names.iter().map(|name| format!("not {name}")).collect(),
-        Names::Only(names) => names.iter().cloned().collect(),
-    }
-}
-
 /// The region those words describe; `None` where one of them is not understood or says nothing in `family`.
 pub(super) fn region(
     family: Family,
     protocols: &[String],
     ports: &[String],
     from: &[String],
+    at: &[String],
     interfaces: &[String],
 ) -> Option<Region> {
     Some(Region {
@@ -92,7 +84,10 @@ pub(super) fn region(
         source: ranges(from, family.top(), |text| {
             source(text).and_then(|(of, range)| (of == family).then_some(range))
         })?,
-        interface: names(interfaces),
+        destination: ranges(at, family.top(), |text| {
+            source(text).and_then(|(of, range)| (of == family).then_some(range))
+        })?,
+        interface: Names::parse(interfaces),
     })
 }
 
@@ -137,22 +132,10 @@ pub(super) fn number(text: &str) -> Option<(Family, u128)> {
     }
 }
 
-fn address(number: u128, family: Family) -> String {
+pub(super) fn address(number: u128, family: Family) -> String {
     match (family, u32::try_from(number)) {
         (Family::Ip, Ok(number)) => Ipv4Addr::from(number).to_string(),
         (Family::Ip, Err(_)) | (Family::Ip6, _) => Ipv6Addr::from(number).to_string(),
-    }
-}
-
-fn names(list: &[String]) -> Names {
-    let except: BTreeSet<String> =
-        list.iter().filter_map(|name| name.strip_prefix("not ")).map(str::to_owned).collect();
-    if list.iter().any(|name| name == "any") {
-        Names::any()
-    } else if !except.is_empty() {
-        Names::Except(except)
-    } else {
-        Names::Only(list.iter().cloned().collect())
     }
 }
 
@@ -196,11 +179,11 @@ mod tests {
             (Family::Ip, any.clone(), any.clone(), words(&["0.0.0.0/1"])),
         ];
         for (family, protocol, port, from) in cases {
-            let region = region(family, &protocol, &port, &from, &words(&["not eth0", "not lo"])).unwrap();
+            let region = region(family, &protocol, &port, &from, &any, &words(&["not eth0", "not lo"])).unwrap();
             assert_eq!(protocols(&region.protocol), protocol);
             assert_eq!(ports(&region.port), port);
             assert_eq!(sources(&region.source, family), from);
-            assert_eq!(interfaces(&region.interface), words(&["not eth0", "not lo"]));
+            assert_eq!(region.interface.words(), words(&["not eth0", "not lo"]));
         }
     }
 

@@ -6,6 +6,8 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 
+use crate::duration::Length;
+
 use super::describe;
 use super::space::{Family, Region};
 
@@ -18,6 +20,9 @@ pub struct Expect {
     pub deny_by_default: Vec<Hook>,
     /// What new connections from outside may reach on this host: these and no others.
     pub openings: Option<Vec<Allowed>>,
+    /// How long before its last day an allowed opening that is in use deviates, so that somebody looks in time.
+    #[serde(default)]
+    pub warn: Option<Length>,
 }
 
 /// Where a packet is judged on its way.
@@ -61,9 +66,8 @@ pub struct Allowed {
     pub reason: String,
     /// Who answers for it.
     pub owner: String,
-    /// The last day, in UTC, on which it may be open.
-    #[serde(default)]
-    pub until: Option<NaiveDate>,
+    /// The last day, in UTC, on which it may be open: somebody looks again by then.
+    pub until: NaiveDate,
 }
 
 impl Allowed {
@@ -82,7 +86,7 @@ impl Allowed {
         }
         let ports = self.port.as_ref().map_or_else(any, |ports| ports.0.clone());
         let interfaces = self.interface.as_ref().map_or_else(any, |words| words.0.clone());
-        describe::region(family, std::slice::from_ref(&self.protocol.0), &ports, &from, &interfaces)
+        describe::region(family, std::slice::from_ref(&self.protocol.0), &ports, &from, &any(), &interfaces)
     }
 
     /// In a few words: `tcp 22 from 10.0.0.0/8`.
@@ -186,6 +190,9 @@ pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
     let wrong = |path: String, message: &str| Err((path, message.to_owned()));
     if expect.deny_by_default.is_empty() && expect.openings.is_none() {
         return wrong(String::new(), "expects nothing: give `deny_by_default` or `openings`");
+    }
+    if expect.warn.is_some() && expect.openings.is_none() {
+        return wrong("warn".to_owned(), "warns of `openings`, and there are none");
     }
     for (number, allowed) in expect.openings.iter().flatten().enumerate() {
         let at = |key: &str| format!("openings[{number}].{key}");

@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::flow::{Flow, Out, TANGLED};
-use super::matching::{self, Constraint, crossed};
+use super::matching::{self, Constraint, Eye, crossed};
 use super::ruleset::{Rule, Ruleset, chain_id, set_id};
 use super::space::{Family, Region, subtract};
 use super::text;
+use super::tracking::Stage;
+use super::translate;
 use super::verdict::{Extension, Verdict, extension, verdict};
 
 /// Rules applied to regions, for one hook and family: hostile rulesets end here, not the process.
@@ -24,19 +26,31 @@ const MAX_DEPTH: usize = 20;
 
 /// Follows the chains of one ruleset for one hook and family, within one budget.
 pub(super) struct Walker<'a> {
-    ruleset: &'a Ruleset,
-    family: Family,
-    budget: Cell<usize>,
+    eye: Eye<'a>,
+    /// Whether an accepted packet is gone from the stream, as it must be where the way of a packet counts and not only
+    /// whether it is accepted.
+    parting: bool,
+    budget: &'a Cell<usize>,
+}
+
+/// What one ruleset may cost for one hook and family.
+pub(super) fn budget() -> Cell<usize> {
+    Cell::new(BUDGET)
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn new(ruleset: &'a Ruleset, family: Family) -> Self {
-        Self { ruleset, family, budget: Cell::new(BUDGET) }
+    pub(super) fn new(ruleset: &'a Ruleset, family: Family, stage: Stage, budget: &'a Cell<usize>) -> Self {
+        Self { eye: Eye { ruleset, family, stage }, parting: false, budget }
+    }
+
+    /// The same, for prerouting: what one chain accepts goes on to the next as it is.
+    pub(super) fn parting(self) -> Self {
+        Self { parting: true, ..self }
     }
 
     /// Sends `flows` through a chain; what comes out at its end or by `return`.
     pub(super) fn chain(&self, id: &str, mut flows: Vec<Flow>, depth: usize, out: &mut Out) -> Vec<Flow> {
-        let Some(chain) = self.ruleset.chains.get(id).filter(|_| depth < MAX_DEPTH) else {
+        let Some(chain) = self.eye.ruleset.chains.get(id).filter(|_| depth < MAX_DEPTH) else {
             for mut flow in flows {
                 flow.unclear.insert(format!("chain {id}, which cannot be followed"));
                 out.accept(flow);
@@ -61,7 +75,7 @@ impl<'a> Walker<'a> {
             let under = Under {
                 table: &chain.table,
                 by: format!("{id}: {}", super::short(&rule.text())),
-                shape: vec![Region::all(self.family)],
+                shape: vec![Region::all(self.eye.family)],
                 given: BTreeSet::new(),
                 unclear: BTreeSet::new(),
                 passing: BTreeSet::new(),
@@ -86,8 +100,8 @@ impl<'a> Walker<'a> {
             };
             let verdict = match kind {
                 "match" => {
-                    self.charge(matching::size(self.ruleset, under.table, body) / 16 + under.shape.len());
-                    under.narrow(matching::constraint(self.ruleset, under.table, self.family, body));
+                    self.charge(matching::size(self.eye.ruleset, under.table, body) / 16 + under.shape.len());
+                    under.narrow(matching::constraint(&self.eye, under.table, body));
                     if under.shape.is_empty() {
                         return flows;
                     }
@@ -107,11 +121,27 @@ impl<'a> Walker<'a> {
                         under.unclear.insert(said());
                         continue;
                     }
+                    Extension::Given => {
+                        under.given.insert(said());
+                        continue;
+                    }
                     Extension::Drop => Verdict::Drop,
+                    Extension::Translation => return self.translate(&under, kind, body, flows, out),
                     Extension::Unclear => Verdict::Unclear,
                 },
-                "counter" | "log" | "last" | "notrack" | "ct helper" | "ct timeout" | "ct expectation" | "secmark"
-                | "dup" | "set" | "map" | "comment" | "flow" => continue,
+                "notrack" => {
+                    flows = self.take_out(&under, flows);
+                    continue;
+                }
+                "redirect" | "dnat" if !translate::concerns(body, self.eye.family) => continue,
+                "redirect" | "dnat" => {
+                    if let Some(keys) = translate::keys(&self.eye, under.table, body) {
+                        under.narrow(keys);
+                    }
+                    return self.translate(&under, kind, body, flows, out);
+                }
+                "counter" | "log" | "last" | "ct helper" | "ct timeout" | "ct expectation" | "secmark" | "dup"
+                | "set" | "map" | "comment" | "flow" => continue,
                 "mangle" if body.pointer("/key/payload").is_none() => continue,
                 "queue" | "synproxy" | "tproxy" => Verdict::Unclear,
                 _ => verdict(statement).unwrap_or(Verdict::Unclear),
@@ -134,7 +164,7 @@ impl<'a> Walker<'a> {
             under.unclear.insert(said);
             return self.apply(&Verdict::Unclear, under, flows, out);
         };
-        let named = data.as_str().and_then(|name| self.ruleset.sets.get(&set_id(under.table, name)));
+        let named = data.as_str().and_then(|name| self.eye.ruleset.sets.get(&set_id(under.table, name)));
         let pairs = match (named, data.get("set").and_then(Value::as_array)) {
             (Some(map), _) => &map.elements,
             (None, Some(pairs)) => pairs,
@@ -161,8 +191,7 @@ impl<'a> Walker<'a> {
                 flows = self.apply(&Verdict::Unclear, &arm, flows, out);
                 continue;
             };
-            let constraint =
-                matching::among(self.ruleset, key, self.family, std::slice::from_ref(of), &text::element(pair));
+            let constraint = matching::among(&self.eye, key, std::slice::from_ref(of), &text::element(pair));
             arm.narrow(constraint);
             if dynamic {
                 arm.unclear.insert(format!("{} vmap, whose elements change", text::expression(key)));
@@ -210,7 +239,9 @@ impl<'a> Walker<'a> {
         // What a rule accepted is left in the stream: a later rule that accepts it again makes nothing wider, and openings
         // stay as readable as the rules. Only a rule that accepts everything ends it.
         let accepts = matches!(verdict, Verdict::Accept);
-        if under.is_exact() && (!accepts || under.shape.iter().any(|region| region.is_all(self.family))) {
+        if under.is_exact()
+            && (!accepts || self.parting || under.shape.iter().any(|region| region.is_all(self.eye.family)))
+        {
             let mut left = self.minus(flows, under);
             left.append(&mut back);
             return left;
@@ -236,12 +267,34 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// `notrack`: what it touches stays in the stream, untracked.
+    fn take_out(&self, under: &Under<'_>, flows: Vec<Flow>) -> Vec<Flow> {
+        let mut hits = under.hits(&flows);
+        for hit in &mut hits {
+            hit.untracked = true;
+        }
+        let mut left = if under.is_exact() { self.minus(flows, under) } else { flows };
+        left.append(&mut hits);
+        left
+    }
+
+    /// `redirect` and `dnat`: what they touch goes on under another name.
+    fn translate(&self, under: &Under<'_>, kind: &str, body: &Value, flows: Vec<Flow>, out: &mut Out) -> Vec<Flow> {
+        for mut hit in under.hits(&flows) {
+            hit.by.insert(under.by.clone());
+            for flow in translate::translated(&self.eye, under.table, kind, body, hit) {
+                out.accept(flow);
+            }
+        }
+        if under.is_exact() { self.minus(flows, under) } else { flows }
+    }
+
     fn minus(&self, flows: Vec<Flow>, under: &Under<'_>) -> Vec<Flow> {
         let mut left = Vec::new();
         for flow in &flows {
             let mut regions = vec![flow.region.clone()];
             for region in &under.shape {
-                regions = subtract(&regions, region, self.family);
+                regions = subtract(&regions, region, self.eye.family);
                 if regions.len() > MAX_FLOWS {
                     return flows;
                 }

@@ -1,13 +1,15 @@
 //! The loaded ruleset against a baseline: is the default to deny, and is nothing open but what is listed?
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
+use crate::duration::Length;
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 
 use super::describe;
 use super::expect::{Allowed, Expect, Hook};
-use super::space::{Family, Names, Ranges, Region, subtract};
+use super::names::Names;
+use super::space::{Family, Ranges, Region, subtract};
 use super::{Item, Opening, State};
 
 type Seen = Facts<Item, State>;
@@ -20,6 +22,9 @@ pub(super) fn judge(expect: &Expect, facts: &Seen, today: NaiveDate) -> Vec<Judg
         .collect();
     if let Some(allowed) = &expect.openings {
         judgements.extend(openings(allowed, facts, today));
+        if let Some(warn) = expect.warn {
+            judgements.extend(ending(allowed, facts, today, warn));
+        }
     }
     judgements
 }
@@ -70,6 +75,28 @@ fn openings(allowed: &[Allowed], facts: &Seen, today: NaiveDate) -> Vec<Judgemen
     judgements
 }
 
+/// Allowed openings that are in use and end soon.
+fn ending(allowed: &[Allowed], facts: &Seen, today: NaiveDate, warn: Length) -> Vec<Judgement> {
+    let days = warn.milliseconds() / 86_400_000;
+    let soon = today.checked_add_days(Days::new(days)).unwrap_or(NaiveDate::MAX);
+    let opens = |one: &Allowed, opening: &Opening| {
+        opening.families().into_iter().any(|family| match (opening.region(family), one.region(family)) {
+            (Some(region), Some(permitted)) => region.and(&permitted).is_some(),
+            _ => false,
+        })
+    };
+    let in_use = |one: &&Allowed| {
+        facts.state.seen.values().any(|state| matches!(state, State::Opening(opening) if opens(one, opening)))
+    };
+    let due = allowed.iter().filter(|one| (today..=soon).contains(&one.until)).filter(in_use);
+    due.map(|one| {
+        let expected = format!("allowed for more than {days} days yet");
+        let observed = format!("allowed until {}, owner {}: {}", one.until, one.owner, one.reason);
+        Judgement::new(Status::Deviation, format!("ends:{}", one.say()), expected, observed)
+    })
+    .collect()
+}
+
 /// `None` where all of the opening is allowed.
 fn judge_opening(
     subject: &str,
@@ -96,7 +123,7 @@ fn judge_opening(
             if !meets {
                 continue;
             }
-            if one.until.is_some_and(|until| until < today) {
+            if one.until < today {
                 expired.push(one);
             } else {
                 part_of.push(one);
@@ -118,7 +145,7 @@ fn judge_opening(
         ([], gone) => {
             let ends: Vec<String> = gone
                 .iter()
-                .filter_map(|one| Some(format!("{} was allowed until {}, owner {}", one.say(), one.until?, one.owner)))
+                .map(|one| format!("{} was allowed until {}, owner {}", one.say(), one.until, one.owner))
                 .collect();
             (format!("closed: {}", ends.join("; ")), opening.say())
         }
@@ -140,7 +167,7 @@ fn judge_opening(
 fn harmless(family: Family) -> [Region; 2] {
     // Rules for both families often name both; neither reaches a service over the other's IP.
     let icmp = Ranges::of([(1, 1), (58, 58)]);
-    let loopback = Names::Only(std::collections::BTreeSet::from(["lo".to_owned()]));
+    let loopback = Names::only(["lo".to_owned()]);
     [Region { interface: loopback, ..Region::all(family) }, Region { protocol: icmp, ..Region::all(family) }]
 }
 
@@ -160,7 +187,7 @@ impl Opening {
     }
 
     fn region(&self, family: Family) -> Option<Region> {
-        describe::region(family, &self.protocol, &self.port, &self.from, &self.interface)
+        describe::region(family, &self.protocol, &self.port, &self.from, &self.at, &self.interface)
     }
 
     /// `tcp 22 from 10.0.0.0/8 on eth0, by inet/filter/input: tcp dport 22 accept`.
@@ -173,6 +200,12 @@ impl Opening {
         };
         let family = if self.family == "any" { String::new() } else { format!(" ({})", self.family) };
         said.push_str(&format!(" from {}{family}", list(&self.from)));
+        if self.at != ["any"] {
+            said.push_str(&format!(" at {}", list(&self.at)));
+        }
+        if let Some(to) = &self.to {
+            said.push_str(&format!(", which leads to {to},"));
+        }
         if self.interface != ["any"] {
             said.push_str(&format!(" on {}", list(&self.interface)));
         }

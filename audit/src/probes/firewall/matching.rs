@@ -5,14 +5,15 @@
 //! rate, a destination, a time of day), *unclear* where it might close the rule altogether (a packet mark, an xtables
 //! extension, a form not known).
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::describe;
+use super::key::{Key, What, key};
+use super::names::Names;
 use super::ruleset::{Ruleset, set_id};
-use super::space::{Family, Names, Ranges, Region};
+use super::space::{Family, Ranges, Region};
 use super::text;
+use super::tracking::{self, Answer, Stage};
 
 /// What a match lets through.
 #[derive(Debug, Clone, Default)]
@@ -37,32 +38,20 @@ impl Constraint {
     }
 }
 
-/// What a left side looks at.
-struct Key {
-    what: What,
-    /// The match implies this family.
-    family: Option<Family>,
-    /// The match implies this protocol.
-    protocol: Option<u128>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum What {
-    Source(Family),
-    Protocol,
-    /// The next header of IPv6 is the protocol only where no extension headers stand between.
-    NextHeader,
-    Port,
-    Interface,
-    InterfaceType,
-    Family,
-    State,
-    Narrowing,
-    Unknown,
+/// Who looks at a rule.
+#[derive(Clone, Copy)]
+pub(super) struct Eye<'a> {
+    /// The sets that rules name.
+    pub(super) ruleset: &'a Ruleset,
+    /// Whose packets.
+    pub(super) family: Family,
+    /// What tracking says of them.
+    pub(super) stage: Stage,
 }
 
 /// What `left op right` asks of packets of `family`, in a rule of `table`.
-pub(super) fn constraint(ruleset: &Ruleset, table: &str, family: Family, body: &Value) -> Constraint {
+pub(super) fn constraint(eye: &Eye<'_>, table: &str, body: &Value) -> Constraint {
+    let family = eye.family;
     let unclear = || Constraint {
         unclear: Some(text::statement(&serde_json::json!({ "match": body })).unwrap_or_default()),
         ..Constraint::of(Region::all(family))
@@ -73,30 +62,30 @@ pub(super) fn constraint(ruleset: &Ruleset, table: &str, family: Family, body: &
         return unclear();
     };
     let said = text::statement(&serde_json::json!({ "match": body })).unwrap_or_default();
-    let values = elements(ruleset, table, right);
+    let values = elements(eye.ruleset, table, right);
     match op {
         "==" | "in" if values.dynamic => Constraint { passing: Some(said), ..Constraint::of(implied(left, family)) },
         _ if values.dynamic => Constraint { given: Some(said), ..Constraint::of(Region::all(family)) },
-        "==" | "in" => among(ruleset, left, family, &values.list, &said),
-        "!=" => not_among(ruleset, left, family, &values.list, &said),
+        "==" | "in" => among(eye, left, &values.list, &said),
+        "!=" => not_among(eye, left, &values.list, &said),
         "<" | ">" | "<=" | ">=" => compared(left, family, op, right, &said),
         _ => unclear(),
     }
 }
 
 /// What `left` being one of `values` asks; a concatenation is compared part by part.
-pub(super) fn among(ruleset: &Ruleset, left: &Value, family: Family, values: &[Value], said: &str) -> Constraint {
+pub(super) fn among(eye: &Eye<'_>, left: &Value, values: &[Value], said: &str) -> Constraint {
     let Some(parts) = left.get("concat").and_then(Value::as_array) else {
-        return one_among(ruleset, &key(left), family, values, said);
+        return one_among(eye, &key(left), values, said);
     };
     let mut whole = Constraint::never();
     for value in values {
         let fields = unwrap_element(value).get("concat").and_then(Value::as_array);
-        let mut regions = vec![Region::all(family)];
+        let mut regions = vec![Region::all(eye.family)];
         match fields {
             Some(fields) if fields.len() == parts.len() => {
                 for (part, field) in parts.iter().zip(fields) {
-                    let narrowed = one_among(ruleset, &key(part), family, std::slice::from_ref(field), said);
+                    let narrowed = one_among(eye, &key(part), std::slice::from_ref(field), said);
                     regions = crossed(&regions, &narrowed.regions);
                     whole.given = whole.given.or(narrowed.given);
                     whole.unclear = whole.unclear.or(narrowed.unclear);
@@ -109,25 +98,39 @@ pub(super) fn among(ruleset: &Ruleset, left: &Value, family: Family, values: &[V
     whole
 }
 
-fn one_among(ruleset: &Ruleset, key: &Key, family: Family, values: &[Value], said: &str) -> Constraint {
+fn one_among(eye: &Eye<'_>, key: &Key, values: &[Value], said: &str) -> Constraint {
+    let family = eye.family;
     if key.family.is_some_and(|of| of != family) {
         return Constraint::never();
     }
     let base = base(key, family);
-    if values.iter().any(|value| unwrap_element(value).as_str() == Some("*")) && key.what != What::State {
+    if values.iter().any(|value| unwrap_element(value).as_str() == Some("*"))
+        && !matches!(key.what, What::State | What::Status)
+    {
         return Constraint::of(base);
     }
     let noted = |what: &str| Some(what.to_owned());
     match key.what {
         What::Narrowing => Constraint { given: noted(said), ..Constraint::of(base) },
         What::Unknown => Constraint { unclear: noted(said), ..Constraint::of(base) },
-        What::State => states(ruleset, values, said, base),
+        What::State => tracked(tracking::state(eye.stage, values), said, base),
+        What::Status => tracked(tracking::status(eye.stage, values), said, base),
+        What::Local if values.iter().all(|value| unwrap_element(value).as_str() == Some("local")) => {
+            Constraint::of(base)
+        }
+        What::Local => Constraint { given: noted(said), ..Constraint::of(base) },
         What::Family => match values.iter().map(family_of).collect::<Option<Vec<_>>>() {
             Some(families) if families.contains(&Some(family)) => Constraint::of(base),
             Some(_) => Constraint::never(),
             None => Constraint { unclear: noted(said), ..Constraint::of(base) },
         },
-        What::Source(_) | What::Protocol | What::NextHeader | What::Port | What::Interface | What::InterfaceType => {
+        What::Source(_)
+        | What::Destination(_)
+        | What::Protocol
+        | What::NextHeader
+        | What::Port
+        | What::Interface
+        | What::InterfaceType => {
             let Some(region) = values_region(key.what, family, values) else {
                 return Constraint { unclear: noted(said), ..Constraint::of(base) };
             };
@@ -137,27 +140,34 @@ fn one_among(ruleset: &Ruleset, key: &Key, family: Family, values: &[Value], sai
     }
 }
 
-fn not_among(ruleset: &Ruleset, left: &Value, family: Family, values: &[Value], said: &str) -> Constraint {
+fn not_among(eye: &Eye<'_>, left: &Value, values: &[Value], said: &str) -> Constraint {
+    let family = eye.family;
     let key = key(left);
     if key.family.is_some_and(|of| of != family) {
         return Constraint::never();
     }
     let base = base(&key, family);
     match key.what {
-        What::State => match state_names(values) {
-            // A connection that is not new has been accepted before, or is none.
-            Some(states) if states.contains("new") => Constraint::never(),
-            Some(_) => Constraint::of(base),
-            None => Constraint { unclear: Some(said.to_owned()), ..Constraint::of(base) },
-        },
-        What::Narrowing | What::NextHeader => Constraint { given: Some(said.to_owned()), ..Constraint::of(base) },
+        What::State => not_tracked(tracking::state(eye.stage, values), said, base),
+        What::Status => not_tracked(tracking::status(eye.stage, values), said, base),
+        What::Local if values.iter().all(|value| unwrap_element(value).as_str() == Some("local")) => {
+            Constraint::never()
+        }
+        What::Narrowing | What::NextHeader | What::Local => {
+            Constraint { given: Some(said.to_owned()), ..Constraint::of(base) }
+        }
         What::Unknown => Constraint { unclear: Some(said.to_owned()), ..Constraint::of(base) },
-        What::Family => match one_among(ruleset, &key, family, values, said) {
+        What::Family => match one_among(eye, &key, values, said) {
             matched if matched.unclear.is_some() => matched,
             matched if matched.regions.is_empty() => Constraint::of(base),
             _ => Constraint::never(),
         },
-        What::Source(_) | What::Protocol | What::Port | What::Interface | What::InterfaceType => {
+        What::Source(_)
+        | What::Destination(_)
+        | What::Protocol
+        | What::Port
+        | What::Interface
+        | What::InterfaceType => {
             let Some(region) = values_region(key.what, family, values) else {
                 return Constraint { unclear: Some(said.to_owned()), ..Constraint::of(base) };
             };
@@ -191,26 +201,21 @@ fn compared(left: &Value, family: Family, op: &str, right: &Value, said: &str) -
     }
 }
 
-/// Connection states a rule asks for. Established and related cannot begin a connection.
-fn states(ruleset: &Ruleset, values: &[Value], said: &str, base: Region) -> Constraint {
-    match state_names(values) {
-        Some(states) if states.contains("new") || states.contains("*") => Constraint::of(base),
-        Some(states) if states.contains("invalid") || (states.contains("untracked") && ruleset.untracked) => {
-            Constraint { given: Some(said.to_owned()), ..Constraint::of(base) }
-        }
-        Some(_) => Constraint::never(),
+fn tracked(answer: Option<Answer>, said: &str, base: Region) -> Constraint {
+    match answer {
+        Some(Answer::Always) => Constraint::of(base),
+        Some(Answer::Never) => Constraint::never(),
+        Some(Answer::Oddly) => Constraint { given: Some(said.to_owned()), ..Constraint::of(base) },
         None => Constraint { unclear: Some(said.to_owned()), ..Constraint::of(base) },
     }
 }
 
-fn state_names(values: &[Value]) -> Option<BTreeSet<&str>> {
-    const KNOWN: [&str; 6] = ["new", "established", "related", "invalid", "untracked", "*"];
-    let mut names = BTreeSet::new();
-    for value in values {
-        let name = unwrap_element(value).as_str()?;
-        names.insert(*KNOWN.iter().find(|known| **known == name)?);
+fn not_tracked(answer: Option<Answer>, said: &str, base: Region) -> Constraint {
+    match answer {
+        Some(Answer::Always) => Constraint::never(),
+        Some(Answer::Never | Answer::Oddly) => Constraint::of(base),
+        None => Constraint { unclear: Some(said.to_owned()), ..Constraint::of(base) },
     }
-    (!names.is_empty()).then_some(names)
 }
 
 /// The two-way products of two unions.
@@ -225,6 +230,7 @@ fn values_region(what: What, family: Family, values: &[Value]) -> Option<Region>
     };
     Some(match what {
         What::Source(_) => Region { source: ranges(&|value| addresses(value, family))?, ..all },
+        What::Destination(_) => Region { destination: ranges(&|value| addresses(value, family))?, ..all },
         What::Protocol | What::NextHeader => {
             Region { protocol: ranges(&|value| numbers(value, &describe::protocol))?, ..all }
         }
@@ -238,13 +244,13 @@ fn values_region(what: What, family: Family, values: &[Value]) -> Option<Region>
                 Value::Number(index) => Some(index.to_string()),
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
             };
-            Region { interface: Names::Only(values.iter().map(name).collect::<Option<_>>()?), ..all }
+            Region { interface: Names::only(values.iter().map(name).collect::<Option<Vec<_>>>()?), ..all }
         }
         What::InterfaceType => {
             let loopback = values.iter().all(|value| unwrap_element(value).as_str() == Some("loopback"));
-            loopback.then(|| Region { interface: Names::Only(BTreeSet::from(["lo".to_owned()])), ..all })?
+            loopback.then(|| Region { interface: Names::only(["lo".to_owned()]), ..all })?
         }
-        What::Family | What::State | What::Narrowing | What::Unknown => return None,
+        What::Family | What::State | What::Status | What::Local | What::Narrowing | What::Unknown => return None,
     })
 }
 
@@ -310,56 +316,6 @@ fn base(key: &Key, family: Family) -> Region {
     match key.protocol {
         Some(protocol) => Region { protocol: Ranges::of([(protocol, protocol)]), ..all },
         None => all,
-    }
-}
-
-fn key(left: &Value) -> Key {
-    let plain = |what| Key { what, family: None, protocol: None };
-    let Some((kind, body)) = text::single(left) else { return plain(What::Unknown) };
-    let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-    match kind {
-        "payload" => payload(word("protocol"), word("field")),
-        "meta" => plain(match word("key") {
-            "iif" | "iifname" => What::Interface,
-            "iiftype" => What::InterfaceType,
-            "l4proto" => What::Protocol,
-            "nfproto" | "protocol" => What::Family,
-            "oif" | "oifname" | "pkttype" | "length" | "time" | "hour" | "day" | "cpu" => What::Narrowing,
-            _ => What::Unknown,
-        }),
-        "ct" if word("key") == "state" => plain(What::State),
-        "fib" => plain(What::Narrowing),
-        // Flags of TCP and masks of addresses: the part that is masked still tells the protocol.
-        "&" => {
-            let masked = body.as_array().and_then(|parts| parts.first()).map(key);
-            match masked {
-                Some(Key { what: What::Narrowing, family, protocol }) => {
-                    Key { what: What::Narrowing, family, protocol }
-                }
-                Some(Key { family, protocol, .. }) => Key { what: What::Unknown, family, protocol },
-                None => plain(What::Unknown),
-            }
-        }
-        _ => plain(What::Unknown),
-    }
-}
-
-fn payload(protocol: &str, field: &str) -> Key {
-    let of = |what, family, protocol| Key { what, family, protocol };
-    match (protocol, field) {
-        ("ip", "saddr") => of(What::Source(Family::Ip), Some(Family::Ip), None),
-        ("ip6", "saddr") => of(What::Source(Family::Ip6), Some(Family::Ip6), None),
-        ("ip", "protocol") => of(What::Protocol, Some(Family::Ip), None),
-        ("ip6", "nexthdr") => of(What::NextHeader, Some(Family::Ip6), None),
-        ("ip", _) => of(What::Narrowing, Some(Family::Ip), None),
-        ("ip6", _) => of(What::Narrowing, Some(Family::Ip6), None),
-        ("th", "dport") => of(What::Port, None, None),
-        ("th" | "ether" | "vlan", _) => of(What::Narrowing, None, None),
-        ("tcp" | "udp" | "udplite" | "sctp" | "dccp", "dport") => of(What::Port, None, describe::protocol(protocol)),
-        (name, _) => match describe::protocol(name) {
-            Some(number) => of(What::Narrowing, None, Some(number)),
-            None => of(What::Unknown, None, None),
-        },
     }
 }
 

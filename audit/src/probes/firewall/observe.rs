@@ -11,9 +11,10 @@ use super::expect::Hook;
 use super::flow::Flow;
 use super::judge::default_subject;
 use super::ruleset::{Chain, Rule, Ruleset, is_timed};
+use super::save::{self, Saved};
 use super::space::{Family, Region};
 use super::walk;
-use super::{Item, Opening, State, describe, short, text};
+use super::{Item, Opening, State, describe, local, short, text};
 
 type Seen = Facts<Item, State>;
 
@@ -37,12 +38,27 @@ pub(super) fn observe(host: &dyn Host) -> Seen {
         Err(gap) => facts.items.hide("file:/etc/nftables.conf", gap),
     }
     match loaded(host) {
-        Ok(ruleset) => {
+        Ok(mut ruleset) => {
+            for (family, question) in [("ip", Question::IptablesNft), ("ip6", Question::Ip6tablesNft)] {
+                // What cannot be explained stays opaque, which each such rule says.
+                if ruleset.is_opaque(family)
+                    && let Ok(bytes) = host.ask(question)
+                    && let Ok(saved) = Saved::parse(&bytes, family)
+                {
+                    ruleset.explain(&saved, family);
+                }
+            }
+            for (family, path, question) in [
+                ("ip", "/proc/net/ip_tables_names", Question::IptablesLegacy),
+                ("ip6", "/proc/net/ip6_tables_names", Question::Ip6tablesLegacy),
+            ] {
+                if let Err(gap) = legacy(host, family, path, question, &mut ruleset) {
+                    facts.items.hide(format!("legacy:{path}"), gap);
+                }
+            }
+            addresses(host, &mut ruleset);
             items(&ruleset, &mut facts);
             state(&ruleset, &mut facts);
-            for path in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
-                legacy(host, path, &mut facts);
-            }
         }
         Err(gap) => {
             for prefix in LOADED {
@@ -69,22 +85,41 @@ fn loaded(host: &dyn Host) -> Result<Ruleset, Gap> {
     Ruleset::parse(&bytes).map_err(|cause| Gap::malformed(RULESET, cause))
 }
 
-/// The kernel names a legacy table here once something has used it.
-fn legacy(host: &dyn Host, path: &str, facts: &mut Seen) {
-    let gap = match optional(host.read(Path::new(path))) {
-        Ok(None) => return,
-        Ok(Some(names)) => {
-            let names = String::from_utf8_lossy(&names);
-            let names: Vec<&str> = names.split_whitespace().collect();
-            if names.is_empty() {
-                return;
-            }
-            let detail = format!("legacy iptables is in use as well and is not read (tables {})", names.join(", "));
-            Gap::new(GapKind::Unsupported, path, detail)
-        }
-        Err(gap) => gap,
+/// The kernel names a legacy table at `path` once something has used it; what it holds only a program tells.
+fn legacy(host: &dyn Host, family: &str, path: &str, question: Question, ruleset: &mut Ruleset) -> Result<(), Gap> {
+    let Some(names) = optional(host.read(Path::new(path)))? else { return Ok(()) };
+    let names = String::from_utf8_lossy(&names);
+    let names: BTreeSet<&str> = names.split_whitespace().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<&str> = names.iter().copied().collect();
+    let unread = |why: String| {
+        let detail = format!("legacy iptables is in use as well and is not read (tables {}): {why}", list.join(", "));
+        Gap::new(GapKind::Unsupported, path, detail)
     };
-    facts.items.hide(format!("legacy:{path}"), gap);
+    let bytes = host.ask(question).map_err(|gap| unread(gap.to_string()))?;
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if String::from_utf8_lossy(first).contains("nft") {
+        return Err(unread("the program answered for nftables".to_owned()));
+    }
+    let saved = Saved::parse(&bytes, family).map_err(unread)?;
+    if let Some(missing) = names.iter().find(|name| !saved.tables.contains_key(**name)) {
+        return Err(unread(format!("the program did not show table {missing}")));
+    }
+    ruleset.add_legacy(&save::objects(&saved, family).map_err(unread)?);
+    Ok(())
+}
+
+/// This host's own addresses, looked up only where a rule sends packets to an address.
+fn addresses(host: &dyn Host, ruleset: &mut Ruleset) {
+    let names_one = |rule: &Rule| {
+        let mut bodies = rule.statements.iter().filter_map(text::single);
+        bodies.any(|(kind, body)| kind == "dnat" && body.get("addr").is_some())
+    };
+    if ruleset.chains.values().any(|chain| chain.rules.iter().any(names_one)) {
+        ruleset.addresses = local::addresses(host);
+    }
 }
 
 fn items(ruleset: &Ruleset, facts: &mut Seen) {
@@ -206,7 +241,7 @@ fn openings(reached: &BTreeMap<Family, BTreeSet<Flow>>) -> BTreeSet<Opening> {
     }
     let twins: Vec<Opening> = openings
         .iter()
-        .filter(|one| one.family == "ip" && one.from == ["any"])
+        .filter(|one| one.family == "ip" && one.from == ["any"] && one.at == ["any"])
         .filter(|one| openings.contains(&Opening { family: "ip6".into(), ..(*one).clone() }))
         .cloned()
         .collect();
@@ -219,13 +254,15 @@ fn openings(reached: &BTreeMap<Family, BTreeSet<Flow>>) -> BTreeSet<Opening> {
 }
 
 fn opening(family: Family, flow: &Flow) -> Opening {
-    let Region { source, protocol, port, interface } = &flow.region;
+    let Region { source, destination, protocol, port, interface } = &flow.outside();
     Opening {
         family: family.name().to_owned(),
         protocol: describe::protocols(protocol),
         port: describe::ports(port),
         from: describe::sources(source, family),
-        interface: describe::interfaces(interface),
+        at: describe::sources(destination, family),
+        to: flow.dialled.as_ref().map(|dialled| dialled.to.clone()),
+        interface: interface.words(),
         given: flow.given.iter().cloned().collect(),
         unclear: flow.unclear.iter().cloned().collect(),
         by: flow.by.iter().cloned().collect(),

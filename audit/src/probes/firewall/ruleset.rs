@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::save::Saved;
+use super::space::Family;
 use super::text;
 
 /// `inet/filter`: family and table. Names with odd characters are quoted, so that two never fall together.
@@ -20,10 +22,10 @@ pub(super) struct Ruleset {
     pub(super) sets: BTreeMap<String, Set>,
     /// Objects that carry no rule: counters, limits, helpers, flow tables, and kinds not known. Kind and name, then text.
     pub(super) others: Vec<(String, String)>,
+    /// This host's own addresses, where they were looked up.
+    pub(super) addresses: Option<BTreeSet<(Family, u128)>>,
     /// What should have been a table, chain, rule or set and was not understood.
     pub(super) misread: Vec<String>,
-    /// Whether any rule takes packets out of connection tracking.
-    pub(super) untracked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,8 +73,10 @@ impl Rule {
     /// Whether it holds xtables extensions, whose parameters nft's JSON does not tell.
     pub(super) fn is_opaque(&self) -> bool {
         self.statements.iter().any(|statement| {
-            text::single(statement)
-                .is_some_and(|(kind, body)| kind == "xt" && body.get("name").and_then(Value::as_str) != Some("comment"))
+            text::single(statement).is_some_and(|(kind, body)| {
+                let is_comment = body.get("name").and_then(Value::as_str) == Some("comment");
+                kind == "xt" && !is_comment && body.get("args").is_none()
+            })
         })
     }
 }
@@ -92,6 +96,37 @@ impl Ruleset {
         }
         ruleset.mark_dynamic();
         Ok(ruleset)
+    }
+
+    /// Adds the tables of legacy iptables.
+    pub(super) fn add_legacy(&mut self, objects: &[Value]) {
+        for object in objects {
+            if self.take(object).is_none() {
+                self.misread.push(text::compact(object));
+            }
+        }
+    }
+
+    /// Whether a rule of `family` holds extensions whose parameters are not known.
+    pub(super) fn is_opaque(&self, family: &str) -> bool {
+        self.chains.values().any(|chain| chain.family == family && chain.rules.iter().any(Rule::is_opaque))
+    }
+
+    /// Puts in what iptables-save says of the rules whose parameters nft does not tell. A chain in which the two do not
+    /// count the same rules stays as it is.
+    pub(super) fn explain(&mut self, saved: &Saved, family: &str) {
+        for (table, inside) in &saved.tables {
+            for (chain, rules) in &inside.rules {
+                let Some(known) = self.chains.get_mut(&join(&[family, table, chain])) else { continue };
+                if known.rules.len() != rules.len() {
+                    continue;
+                }
+                for (rule, said) in known.rules.iter_mut().zip(rules).filter(|(rule, _)| rule.is_opaque()) {
+                    rule.statements.clone_from(&said.statements);
+                    rule.comment.clone_from(&said.comment);
+                }
+            }
+        }
     }
 
     fn take(&mut self, object: &Value) -> Option<()> {
@@ -173,15 +208,9 @@ impl Ruleset {
         let mut targets = BTreeSet::new();
         for chain in self.chains.values() {
             for statement in chain.rules.iter().flat_map(|rule| &rule.statements) {
-                match text::single(statement) {
-                    Some(("set" | "map", body)) => {
-                        let name = body.get("set").or_else(|| body.get("map")).and_then(Value::as_str);
-                        if let Some(name) = name {
-                            targets.insert(set_id(&chain.table, name));
-                        }
-                    }
-                    Some(("notrack", _)) => self.untracked = true,
-                    Some(_) | None => {}
+                let Some(("set" | "map", body)) = text::single(statement) else { continue };
+                if let Some(name) = body.get("set").or_else(|| body.get("map")).and_then(Value::as_str) {
+                    targets.insert(set_id(&chain.table, name));
                 }
             }
         }
@@ -219,7 +248,7 @@ fn member<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
     body.get(name)?.as_str()
 }
 
-fn words(value: Option<&Value>) -> Vec<String> {
+pub(super) fn words(value: Option<&Value>) -> Vec<String> {
     let mut words = match value {
         None => Vec::new(),
         Some(Value::Array(list)) => list.iter().map(text::expression).collect(),

@@ -1,8 +1,8 @@
-//! Sets of packets, as far as an opening is told by them: who from, which protocol, which destination port, which
-//! interface. A set is a union of [`Region`]s, each a product of one set per dimension; the two address families are
+//! Sets of packets, as far as an opening is told by them: who from, to which address, which protocol, which destination
+//! port, which interface. A set is a union of [`Region`]s, each a product of one set per dimension; the two address families are
 //! computed apart. Everything else a rule may ask of a packet is kept beside the region as text.
 
-use std::collections::BTreeSet;
+use super::names::Names;
 
 /// Disjoint, ascending, inclusive ranges of numbers: addresses, protocols or ports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,59 +75,6 @@ impl Ranges {
     }
 }
 
-/// A set of interface names. A name that ends in `*` stands for all that begin so, as in nft.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Names {
-    /// These.
-    Only(BTreeSet<String>),
-    /// All but these.
-    Except(BTreeSet<String>),
-}
-
-impl Names {
-    pub(super) fn any() -> Self {
-        Self::Except(BTreeSet::new())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Only(names) if names.is_empty())
-    }
-
-    pub(super) fn complement(&self) -> Self {
-        match self {
-            Self::Only(names) => Self::Except(names.clone()),
-            Self::Except(names) => Self::Only(names.clone()),
-        }
-    }
-
-    /// Never smaller than the true intersection; larger only where a pattern meets an exception inside it.
-    pub(super) fn and(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Only(left), Self::Only(right)) => Self::Only(
-                left.iter().flat_map(|one| right.iter().filter_map(|two| meet(one, two))).map(str::to_owned).collect(),
-            ),
-            (Self::Only(only), Self::Except(except)) | (Self::Except(except), Self::Only(only)) => Self::Only(
-                only.iter().filter(|name| !except.iter().any(|pattern| covers(pattern, name))).cloned().collect(),
-            ),
-            (Self::Except(left), Self::Except(right)) => Self::Except(left.union(right).cloned().collect()),
-        }
-    }
-}
-
-fn covers(pattern: &str, name: &str) -> bool {
-    pattern == name || pattern.strip_suffix('*').is_some_and(|start| name.starts_with(start))
-}
-
-fn meet<'a>(one: &'a str, two: &'a str) -> Option<&'a str> {
-    if covers(one, two) {
-        Some(two)
-    } else if covers(two, one) {
-        Some(one)
-    } else {
-        None
-    }
-}
-
 /// The highest value of each dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Family {
@@ -158,7 +105,7 @@ impl Family {
 
     /// Whether a table of nft family `table` sees its packets.
     pub(super) fn is_in(self, table: &str) -> bool {
-        table == "inet" || table == self.name()
+        table == "inet" || table.strip_prefix("legacy-").unwrap_or(table) == self.name()
     }
 }
 
@@ -169,6 +116,7 @@ const TOP_PORT: u128 = 65535;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Region {
     pub(super) source: Ranges,
+    pub(super) destination: Ranges,
     pub(super) protocol: Ranges,
     pub(super) port: Ranges,
     pub(super) interface: Names,
@@ -179,6 +127,7 @@ impl Region {
     pub(super) fn all(family: Family) -> Self {
         Self {
             source: Ranges::full(family.top()),
+            destination: Ranges::full(family.top()),
             protocol: Ranges::full(TOP_PROTOCOL),
             port: Ranges::full(TOP_PORT),
             interface: Names::any(),
@@ -193,6 +142,7 @@ impl Region {
     pub(super) fn and(&self, other: &Self) -> Option<Self> {
         let both = Self {
             source: self.source.and(&other.source),
+            destination: self.destination.and(&other.destination),
             protocol: self.protocol.and(&other.protocol),
             port: self.port.and(&other.port),
             interface: self.interface.and(&other.interface),
@@ -200,8 +150,37 @@ impl Region {
         (!both.is_empty()).then_some(both)
     }
 
+    /// The packets here or in `other`, where one product can say so: they differ in one dimension.
+    pub(super) fn or(&self, other: &Self) -> Option<Self> {
+        let join = |left: &Ranges, right: &Ranges| Ranges::of(left.iter().chain(right.iter()));
+        let joined = [
+            Some(Self { source: join(&self.source, &other.source), ..self.clone() }),
+            Some(Self { destination: join(&self.destination, &other.destination), ..self.clone() }),
+            Some(Self { protocol: join(&self.protocol, &other.protocol), ..self.clone() }),
+            Some(Self { port: join(&self.port, &other.port), ..self.clone() }),
+            self.interface.or(&other.interface).map(|interface| Self { interface, ..self.clone() }),
+        ];
+        let differs = [
+            self.source != other.source,
+            self.destination != other.destination,
+            self.protocol != other.protocol,
+            self.port != other.port,
+            self.interface != other.interface,
+        ];
+        let mut all = joined.into_iter().zip(differs).filter(|(_, differs)| *differs);
+        match (all.next(), all.next()) {
+            (None, _) => Some(self.clone()),
+            (Some((joined, _)), None) => joined,
+            (Some(_), Some(_)) => None,
+        }
+    }
+
     fn is_empty(&self) -> bool {
-        self.source.is_empty() || self.protocol.is_empty() || self.port.is_empty() || self.interface.is_empty()
+        self.source.is_empty()
+            || self.destination.is_empty()
+            || self.protocol.is_empty()
+            || self.port.is_empty()
+            || self.interface.is_empty()
     }
 
     /// The packets here and not in `other`, as disjoint regions: one a dimension at most.
@@ -216,11 +195,15 @@ impl Region {
         };
         take(Self { source: rest.source.and(&other.source.complement(family.top())), ..rest.clone() });
         rest.source = both.source;
+        take(Self { destination: rest.destination.and(&other.destination.complement(family.top())), ..rest.clone() });
+        rest.destination = both.destination;
         take(Self { protocol: rest.protocol.and(&other.protocol.complement(TOP_PROTOCOL)), ..rest.clone() });
         rest.protocol = both.protocol;
         take(Self { port: rest.port.and(&other.port.complement(TOP_PORT)), ..rest.clone() });
         rest.port = both.port;
-        take(Self { interface: rest.interface.and(&other.interface.complement()), ..rest });
+        for outside in other.interface.complement() {
+            take(Self { interface: rest.interface.and(&outside), ..rest.clone() });
+        }
         pieces
     }
 }
@@ -246,14 +229,6 @@ mod tests {
         let all = Ranges::full(u128::MAX);
         assert!(all.complement(u128::MAX).is_empty());
         assert_eq!(Ranges::of([]).complement(u128::MAX), all);
-    }
-
-    #[test]
-    fn interface_patterns_cover_names() {
-        let only = |names: &[&str]| Names::Only(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(only(&["eth*", "lo"]).and(&only(&["eth0", "wg0"])), only(&["eth0"]));
-        assert_eq!(only(&["eth0", "lo"]).and(&only(&["eth*"]).complement()), only(&["lo"]));
-        assert!(only(&["lo"]).and(&only(&["lo"]).complement()).is_empty());
     }
 
     #[test]

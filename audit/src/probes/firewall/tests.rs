@@ -1,5 +1,6 @@
 //! The probe against recorded rulesets, written as nft writes them: what an expectation finds, and what is unknown.
 
+mod arrivals;
 mod chains;
 mod hostile;
 mod items;
@@ -98,7 +99,7 @@ fn statuses(host: &Recorded, expectation: &str) -> Vec<Status> {
 
 const DENY: &str = "deny_by_default: [input, forward]";
 const CLOSED: &str = "openings: []";
-const SSH: &str = "openings:\n- {protocol: tcp, port: 22, from: 10.0.0.0/8, reason: administration, owner: operations}";
+const SSH: &str = "openings:\n- {protocol: tcp, port: 22, from: 10.0.0.0/8, reason: administration, owner: operations, until: 2099-01-01}";
 
 fn openings(host: &Recorded) -> Vec<String> {
     let seen = Firewall::collect(host).state.seen;
@@ -175,8 +176,8 @@ fn several_listed_openings_cover_one_together() {
         ])
     };
     let listed = "openings:\n\
-        - {protocol: tcp, port: 0-1023, from: [10.0.0.0/9, 10.128.0.0/9], reason: r, owner: o}\n\
-        - {protocol: tcp, port: [1024-65535], from: 10.0.0.0/8, reason: r, owner: o}";
+        - {protocol: tcp, port: 0-1023, from: [10.0.0.0/9, 10.128.0.0/9], reason: r, owner: o, until: 2099-01-01}\n\
+        - {protocol: tcp, port: [1024-65535], from: 10.0.0.0/8, reason: r, owner: o, until: 2099-01-01}";
     assert_eq!(statuses(&open(net("10.0.0.0", 8), json!({"range": [1000, 2000]})), listed), [Status::Pass]);
     assert_eq!(statuses(&open(net("10.0.0.0", 7), json!({"range": [1000, 2000]})), listed), [Status::Deviation]);
 }
@@ -188,7 +189,9 @@ fn an_interface_narrows_and_is_asked_for() {
         rule("inet", "input", json!([meta("iifname", "==", "eth*"), matches("udp", "dport", 53), accept()])),
     ]);
     let listed = |interface: &str| {
-        format!("openings:\n- {{protocol: udp, port: 53, from: any, interface: {interface}, reason: r, owner: o}}")
+        format!(
+            "openings:\n- {{protocol: udp, port: 53, from: any, interface: {interface}, reason: r, owner: o, until: 2099-01-01}}"
+        )
     };
     assert_eq!(statuses(&host, &listed("eth0")), [Status::Deviation]);
     assert_eq!(statuses(&host, &listed("'eth*'")), [Status::Pass]);
@@ -198,11 +201,15 @@ fn an_interface_narrows_and_is_asked_for() {
 #[test]
 fn a_listed_opening_past_its_day_no_longer_covers() {
     let host = ruleset(ordinary());
-    let until = |day: &str| SSH.replace("owner", &format!("until: {day}, owner"));
+    let until = |day: &str| SSH.replace("2099-01-01", day);
     assert_eq!(statuses(&host, &until("2026-11-22")), [Status::Pass]);
     let found = findings(&host, &until("2026-11-21"));
     assert_eq!(found[0].status, Status::Deviation);
     assert!(found[0].expected.contains("allowed until 2026-11-21, owner operations"), "{}", found[0].expected);
+    let warned = |warn: &str| findings(&host, &format!("{}\nwarn: {warn}", until("2026-12-22")));
+    assert_eq!(warned("29d")[0].status, Status::Pass);
+    let soon = warned("30d");
+    assert_eq!((soon[0].status, soon[0].subject.as_str()), (Status::Deviation, "ends:tcp 22 from 10.0.0.0/8"));
 }
 
 #[test]
@@ -263,7 +270,7 @@ fn a_mistake_in_an_opening_is_pointed_at() {
     let refused = |opening: &str| {
         let text = format!(
             "baseline: b\nversion: 1\ntitle: t\nrules:\n  - id: one\n    title: t\n    severity: high\n    why: w\n    \
-             fix: f\n    firewall:\n      openings:\n        - {{{opening}, reason: r, owner: o}}\n"
+             fix: f\n    firewall:\n      openings:\n        - {{{opening}, reason: r, owner: o, until: 2099-01-01}}\n"
         );
         Baseline::parse("b.yaml", text.as_bytes()).err().map(|error| error.to_string()).unwrap_or_default()
     };

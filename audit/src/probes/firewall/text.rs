@@ -27,7 +27,10 @@ pub(super) fn statement(value: &Value) -> Option<String> {
             None => compact(value),
         },
         "xt" => match (body.get("type").and_then(Value::as_str), body.get("name").and_then(Value::as_str)) {
-            (Some(of), Some(name)) => format!("xt {} {}", word(of), word(name)),
+            (Some(of), Some(name)) => match body.get("args").and_then(Value::as_str) {
+                None | Some("") => format!("xt {} {}", word(of), word(name)),
+                Some(options) => format!("xt {} {} {}", word(of), word(name), word(options)),
+            },
             _ => "xt".to_owned(),
         },
         "set" => match (body.get("op").and_then(Value::as_str), body.get("set"), body.get("elem")) {

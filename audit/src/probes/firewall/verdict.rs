@@ -35,7 +35,11 @@ pub(super) fn verdict(value: &Value) -> Option<Verdict<'_>> {
 pub(super) enum Extension {
     Neutral,
     Condition,
+    /// Only narrows, and is understood.
+    Given,
     Drop,
+    /// Another port or address, nobody knows which.
+    Translation,
     Unclear,
 }
 
@@ -44,6 +48,13 @@ pub(super) fn extension(body: &Value) -> Extension {
     let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     match (word("type"), word("name")) {
         ("match", "comment") | ("watcher", _) => Extension::Neutral,
+        // With its options at hand (iptables-save), a rate or a header that anybody may send is no riddle.
+        (
+            "match",
+            "limit" | "hashlimit" | "connlimit" | "connbytes" | "quota" | "length" | "ttl" | "hl" | "tos" | "dscp"
+            | "ecn" | "rt" | "frag" | "fragment" | "hbh" | "dst" | "ipv6header" | "tcp" | "tcpmss" | "udp" | "sctp"
+            | "ah" | "esp" | "icmp" | "icmp6" | "rpfilter" | "time" | "statistic" | "physdev" | "mac" | "cpu",
+        ) if body.get("args").is_some() => Extension::Given,
         ("match", _) => Extension::Condition,
         (
             "target",
@@ -51,6 +62,7 @@ pub(super) fn extension(body: &Value) -> Extension {
             | "SECMARK" | "CONNSECMARK" | "CHECKSUM" | "IDLETIMER" | "LED" | "HL" | "TTL" | "SET" | "RATEEST",
         ) => Extension::Neutral,
         ("target", "REJECT") => Extension::Drop,
+        ("target", "REDIRECT" | "DNAT" | "NETMAP") => Extension::Translation,
         _ => Extension::Unclear,
     }
 }
