@@ -1,9 +1,13 @@
 //! Version ordering, exactly as each package manager orders, and what a rule may ask of a version.
 //!
-//! One file a package manager; dpkg is here, others join it with their probes.
+//! One file a package manager.
 
+pub mod alpm;
+pub mod apk;
 pub mod constraint;
 pub mod dpkg;
+pub mod rpm;
 
-pub use constraint::{Constraint, Operator};
+pub use constraint::{Constraint, Operator, Order};
 pub use dpkg::DpkgVersion;
+pub use rpm::RpmVersion;

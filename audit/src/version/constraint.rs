@@ -7,6 +7,34 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::dpkg::{BadVersion, DpkgVersion};
+use super::rpm::RpmVersion;
+use super::{alpm, apk};
+
+/// Whose order of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// dpkg's: also that of snap and flatpak, which have none of their own.
+    Dpkg,
+    /// rpm's.
+    Rpm,
+    /// apk's.
+    Apk,
+    /// pacman's.
+    Alpm,
+}
+
+impl Order {
+    /// How `left` stands to `right`. With rpm and pacman a release that one of them does not name does not count: their
+    /// dependencies are written so.
+    pub fn compare(self, left: &str, right: &str) -> Result<Ordering, BadVersion> {
+        match self {
+            Self::Dpkg => Ok(DpkgVersion::parse(left)?.cmp(&DpkgVersion::parse(right)?)),
+            Self::Rpm => Ok(RpmVersion::parse(left).compare_loosely(&RpmVersion::parse(right))),
+            Self::Apk => apk::compare(left, right),
+            Self::Alpm => Ok(alpm::compare(left, right)),
+        }
+    }
+}
 
 /// How a version is to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +69,9 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// Whether `version` satisfies it, in dpkg's order.
-    pub fn admits(&self, version: &str) -> Result<bool, BadVersion> {
-        let order = DpkgVersion::parse(version)?.cmp(&DpkgVersion::parse(&self.version)?);
+    /// Whether `version` satisfies it.
+    pub fn admits(&self, order: Order, version: &str) -> Result<bool, BadVersion> {
+        let order = order.compare(version, &self.version)?;
         Ok(match self.operator {
             Operator::Before => order == Ordering::Less,
             Operator::UpTo => order != Ordering::Greater,
@@ -62,6 +90,7 @@ impl FromStr for Constraint {
         let Some((operator, version)) = found else {
             return Err(format!("`{text}` does not begin with one of >= > = < <= (write `>= 1.2-3`)"));
         };
+        // Whose order it will be is not known yet; what dpkg refuses, nobody writes.
         DpkgVersion::parse(version).map_err(|error| format!("`{text}`: {error}"))?;
         Ok(Self { operator, version: version.to_owned() })
     }
@@ -96,8 +125,21 @@ mod tests {
             (">2", [false, false, true]),
         ] {
             let constraint: Constraint = constraint.parse().unwrap();
-            assert_eq!(["1", "2", "3"].map(|version| constraint.admits(version).unwrap()), admitted, "{constraint}");
+            assert_eq!(
+                ["1", "2", "3"].map(|version| constraint.admits(Order::Dpkg, version).unwrap()),
+                admitted,
+                "{constraint}"
+            );
         }
+    }
+
+    #[test]
+    fn a_release_that_is_not_named_does_not_count_where_its_manager_has_it_so() {
+        let exactly: Constraint = "= 1.2".parse().unwrap();
+        for (order, admitted) in [(Order::Dpkg, false), (Order::Rpm, true), (Order::Alpm, true)] {
+            assert_eq!(exactly.admits(order, "1.2-3").unwrap(), admitted, "{order:?}");
+        }
+        assert!("> 1.2".parse::<Constraint>().unwrap().admits(Order::Apk, "1.2-r0").is_ok_and(|admitted| admitted));
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub enum BadVersion {
     /// Nothing after the last hyphen.
     #[error("the revision is empty")]
     Revision,
+    /// Not of the form apk writes.
+    #[error("it is no version as apk writes them")]
+    Apk,
 }
 
 impl<'a> DpkgVersion<'a> {

@@ -180,7 +180,7 @@ fn present(wanted: &Wanted, items: &Observed<Package>) -> Vec<Judgement> {
     };
     whole
         .into_iter()
-        .map(|(subject, package)| match version.admits(&package.version) {
+        .map(|(subject, package)| match version.admits(crate::version::Order::Dpkg, &package.version) {
             Ok(admitted) => Judgement::when(admitted, subject.clone(), expected.clone(), Packages::say(package)),
             Err(error) => Judgement::new(
                 Status::Unknown,
@@ -201,7 +201,7 @@ fn absent(unwanted: &Wanted, items: &Observed<Package>) -> Vec<Judgement> {
         matching(&unwanted.name, items).into_iter().filter(|(_, package)| is_on_disk(package.state)).collect();
     let mut judgements = Vec::new();
     for (subject, package) in &found {
-        let admitted = unwanted.version.as_ref().map_or(Ok(true), |version| version.admits(&package.version));
+        let admitted = unwanted.version.as_ref().map_or(Ok(true), |version| version.admits(crate::version::Order::Dpkg, &package.version));
         let observed = Packages::say(package);
         match admitted {
             Ok(true) => {
