@@ -52,10 +52,9 @@ impl Live {
         mounted.into_iter().filter(|device| *device != root).flatten().collect()
     }
 
-    /// Whether a package manager is at work: dpkg and apt hold fcntl locks on these files from start to end.
+    /// Whether a package manager is at work: dpkg, apt and rpm hold fcntl locks on these files from start to end.
     pub(crate) fn is_being_changed(&self) -> bool {
-        let locks = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
-        locks.iter().any(|path| self.anchor.is_locked(Path::new(path)) == Some(true))
+        PACKAGE_LOCKS.iter().any(|path| self.anchor.is_locked(Path::new(path)) == Some(true))
     }
 
     /// The host's own name: a label, never an identity. `localhost` where it has none.
@@ -77,6 +76,10 @@ impl Live {
         label(&system)
     }
 }
+
+/// See [`Live::is_being_changed`].
+const PACKAGE_LOCKS: [&str; 4] =
+    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/usr/lib/sysimage/rpm/.rpm.lock", "/var/lib/rpm/.rpm.lock"];
 
 /// At most 255 bytes of `text`, which is as long as a label may be.
 fn label(text: &str) -> String {

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod certificates;
 pub mod collector;
 pub mod debian;
+pub mod dice;
 pub mod disk;
 pub mod http;
 pub mod netns;

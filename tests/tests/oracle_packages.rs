@@ -9,23 +9,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use audit::version::DpkgVersion;
+use plumbline_tests::dice::Dice;
 use plumbline_tests::processes::{binary, run};
 use plumbline_tests::{root, rounds};
 use tempfile::TempDir;
-
-/// A small deterministic generator: the same pairs at each run, so that a failure can be looked at again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-}
 
 /// Every version this machine knows of: installed, and in the lists of its repositories.
 fn real_versions() -> Vec<String> {
@@ -130,7 +117,7 @@ fn ask_us(left: &str, right: &str) -> char {
 
 #[test]
 fn versions_are_ordered_exactly_as_dpkg_orders_them() {
-    let mut dice = Dice(20_261_122);
+    let mut dice = Dice::new(20_261_122);
     let real = real_versions();
     let mut pairs: Vec<(String, String)> = Vec::new();
     for _ in 0..rounds(1_500) {

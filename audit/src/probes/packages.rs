@@ -4,18 +4,32 @@
 //!
 //! ## What it reads
 //!
-//! dpkg's database: `/var/lib/dpkg/status`, what dpkg wrote since to `/var/lib/dpkg/updates/`, and `status.d/`, where
-//! distroless images keep one control file a package. Where there is no dpkg database but another package manager's
-//! (rpm, apk, pacman), all of it is a gap that says which: never "no packages".
+//! - dpkg: `/var/lib/dpkg/status`, what dpkg wrote since to `/var/lib/dpkg/updates/`, and `status.d/`, where distroless images
+//!   keep one control file a package.
+//! - rpm: its database in all three formats: SQLite with its write-ahead log, ndb, Berkeley DB; under
+//!   `/usr/lib/sysimage/rpm` or `/var/lib/rpm`.
+//! - apk: `/lib/apk/db/installed`. pacman: `/var/lib/pacman/local/*/desc`.
+//! - snaps in use (`/snap/*/current`) and flatpaks of the whole system, beside any of these.
+//! - who asked a package to stay as it is: dpkg's own selections, dnf's and yum's versionlock, zypper's locks, pacman's
+//!   `IgnorePkg`, apk's world.
+//!
+//! A host with none of these databases is a gap: never "no packages".
 //!
 //! ## Items
 //!
-//! One a package, in every state but *not-installed*: `{name, version, architecture, state, selection, reinstall, source}`.
-//! `selection` is left out when it is `install`, `reinstall` when false, `source` when the source package has the same
-//! name. A package that was removed and left its configuration is an item too, in state `config-files`.
+//! One a package, in every state but *not-installed*: `{name, version, architecture, state, selection, reinstall, source, manager,
+//! others}`. `selection` is left out when it is `install`, `reinstall` when false, `source` when the source package has the same
+//! name, `manager` when it is `dpkg`, `others` when no other version stands beside it. A package that was removed
+//! and left its configuration is an item too, in state `config-files`.
 //!
-//! Subject: `name:architecture` (`openssl:amd64`). A kernel's name holds its version already, so each installed kernel
-//! is an item of its own. There is no state.
+//! Subject: `name:architecture` (`openssl:amd64`, `bash:x86_64`). A kernel's name on Debian holds its version already, so each
+//! installed kernel is an item of its own; rpm's kernels share a name, so the newest is the item and `others` tells of the rest.
+//! The same goes for the keys that rpm keeps as packages called `gpg-pubkey`. Snaps are `snap/core22:`, their version is the
+//! revision; flatpaks are `flatpak/ID/BRANCH:ARCHITECTURE`, their version is the commit.
+//!
+//! ## State
+//!
+//! `vendor:NAME`, with the subjects of rpm's packages by the vendor they name.
 //!
 //! ## Expectations
 //!
@@ -25,6 +39,8 @@
 //!   absent: [telnetd, "rsh-*", {name: sudo, version: "< 1.9.5p2"}]
 //!   only: [base-files, "lib*"]
 //!   intact: true
+//!   held: []
+//!   vendors: ["Red Hat, Inc.", "Fedora*"]
 //! ```
 //!
 //! - `present`: each is installed, every architecture of it in such a version. With a glob, at least one package is.
@@ -32,29 +48,39 @@
 //! - `only`: whatever is on the disk matches one of these and nothing else is there.
 //! - `intact`: no package is half-installed, half-configured, unpacked only, waiting for a trigger, or to be reinstalled
 //!   (what `dpkg --audit` lists).
+//! - `held`: no package is held back from its updates but these; `[]` for none.
+//! - `vendors`: every package of rpm's names one of these vendors; `none` is that of a package that names none. A vendor is
+//!   what the package says of itself. Where there is no rpm, the rule does not apply.
 //!
-//! A name may be a glob (`linux-image-*`) and may name an architecture (`libc6:i386`). Versions compare as dpkg orders them, with
-//! `>=`, `>`, `=`, `<` and `<=`.
+//! A name may be a glob (`linux-image-*`) and may name an architecture (`libc6:i386`). Versions compare as the package's own manager
+//! orders them (dpkg, rpm, apk, pacman), with `>=`, `>`, `=`, `<` and `<=`; with rpm and pacman a release that the rule does not
+//! name does not count, as in their dependencies.
 //!
 //! ## What it cannot see
 //!
-//! Software that no package manager knows. Whether the files of a package are still as they were. A database cut off
-//! exactly between two packages looks whole.
+//! Software that no package manager knows. Whether the files of a package are still as they were. Flatpaks a user installed for
+//! herself; snaps that are disabled. Whether what a package says of its vendor is true. A dpkg database cut off exactly
+//! between two packages looks whole.
 
+mod apk;
+mod beside;
 mod dpkg;
 mod expect;
+mod holds;
+mod manager;
+mod pacman;
+mod rpm;
 mod state;
-
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Facts, Observed};
+use crate::facts::Facts;
 use crate::finding::Judgement;
 use crate::host::{Gap, GapKind, Host, Question};
 use crate::probe::{Context, Probe};
 
 pub use expect::{Expect, Name, Wanted};
+pub use manager::Manager;
 pub use state::{Selection, State};
 
 /// The probe.
@@ -80,6 +106,12 @@ pub struct Package {
     /// The source package it was built from, where that has another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Whose package it is.
+    #[serde(default, skip_serializing_if = "Manager::is_dpkg")]
+    pub manager: Manager,
+    /// Older versions installed beside it, as kernels are; rising.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
 }
 
 impl Package {
@@ -94,14 +126,12 @@ impl Package {
     }
 }
 
-/// Where other package managers keep their databases, to say which of them is there instead.
-const OTHERS: [(&str, &str); 5] = [
-    ("/var/lib/rpm", "rpm"),
-    ("/usr/lib/sysimage/rpm", "rpm"),
-    ("/lib/apk/db/installed", "apk"),
-    ("/usr/lib/apk/db/installed", "apk"),
-    ("/var/lib/pacman/local", "pacman"),
-];
+/// Where the packages of one origin came from, and which they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The subjects of the packages, sorted.
+    pub packages: Vec<String>,
+}
 
 impl Probe for Packages {
     const NAME: &'static str = "packages";
@@ -112,40 +142,55 @@ impl Probe for Packages {
         "/var/lib/dpkg/status.d/*",
         "/var/lib/dpkg/updates",
         "/var/lib/dpkg/updates/*",
-        "/var/lib/rpm",
-        "/usr/lib/sysimage/rpm",
-        "/lib/apk/db/installed",
-        "/usr/lib/apk/db/installed",
+        "/{usr/lib/sysimage,var/lib}/rpm/{rpmdb.sqlite,rpmdb.sqlite-wal,Packages.db,Packages}",
+        "/{lib,usr/lib}/apk/db/installed",
         "/var/lib/pacman/local",
+        "/var/lib/pacman/local/*/desc",
+        "/etc/{dnf/plugins/versionlock.list,yum/pluginconf.d/versionlock.list,dnf/versionlock.toml,zypp/locks}",
+        "/etc/{pacman.conf,apk/world}",
+        "/{snap,var/lib/snapd/snap}",
+        "/{snap,var/lib/snapd/snap}/*/current",
+        "/var/lib/flatpak/{app,runtime}",
+        "/var/lib/flatpak/{app,runtime}/*",
+        "/var/lib/flatpak/{app,runtime}/*/*",
+        "/var/lib/flatpak/{app,runtime}/*/*/*/active",
     ];
     const ASKS: &'static [Question] = &[];
     const NEEDS: &'static [&'static str] = &[];
     type Item = Package;
-    type State = ();
+    type State = Origin;
     type Expect = Expect;
 
-    fn collect(host: &dyn Host) -> Facts<Package, ()> {
-        let items = match dpkg::read(host) {
-            Some(items) => items,
-            None => Observed::hidden(elsewhere(host)),
-        };
-        Facts { items, state: Observed::new() }
+    fn collect(host: &dyn Host) -> Facts<Package, Origin> {
+        let mut facts = Facts::default();
+        let dpkg = dpkg::read(host).map(|items| facts.items = items);
+        let others = [rpm::read(host, &mut facts), apk::read(host, &mut facts), pacman::read(host, &mut facts)];
+        if dpkg.is_none() && others.iter().all(Option::is_none) {
+            let detail = "no package database that is known here";
+            facts.items.hide("", Gap::new(GapKind::Unsupported, "/var/lib/dpkg/status", detail));
+        }
+        beside::read(host, &mut facts);
+        holds::mark(host, &mut facts);
+        facts
     }
 
-    fn judge(expect: &Expect, facts: &Facts<Package, ()>, _context: &Context<'_>) -> Vec<Judgement> {
-        expect::judge(expect, &facts.items)
+    fn judge(expect: &Expect, facts: &Facts<Package, Origin>, _context: &Context<'_>) -> Vec<Judgement> {
+        expect::judge(expect, facts)
     }
 
     fn say(item: &Package) -> String {
         let mut notes = Vec::new();
         if item.state != State::Installed {
-            notes.push(item.state.name());
+            notes.push(item.state.name().to_owned());
         }
         if item.selection == Selection::Hold {
-            notes.push("hold");
+            notes.push("hold".to_owned());
         }
         if item.reinstall {
-            notes.push("to be reinstalled");
+            notes.push("to be reinstalled".to_owned());
+        }
+        if !item.others.is_empty() {
+            notes.push(format!("beside {}", item.others.join(", ")));
         }
         if notes.is_empty() { item.version.clone() } else { format!("{} ({})", item.version, notes.join(", ")) }
     }
@@ -155,29 +200,13 @@ impl Probe for Packages {
     }
 }
 
-/// There is no dpkg database: which other is there?
-fn elsewhere(host: &dyn Host) -> Gap {
-    match OTHERS.iter().find(|(path, _)| host.stat(Path::new(path)).is_ok()) {
-        Some((path, manager)) => {
-            Gap::new(GapKind::Unsupported, *path, format!("{manager}'s package database, which is not read yet"))
-        }
-        None => Gap::new(GapKind::Unsupported, "/var/lib/dpkg/status", "no package database that is known here"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::Recorded;
 
     #[test]
-    fn a_host_of_another_package_manager_is_a_gap_that_names_it() {
-        for (path, manager) in OTHERS {
-            let facts = Packages::collect(&Recorded::new().file(path, ""));
-            let gap = facts.items.whole_gap().unwrap();
-            assert_eq!((gap.kind, gap.what.as_str()), (GapKind::Unsupported, path));
-            assert!(gap.detail.starts_with(manager), "{gap}");
-        }
+    fn a_host_without_any_database_is_a_gap() {
         let facts = Packages::collect(&Recorded::new());
         assert_eq!(facts.items.whole_gap().unwrap().kind, GapKind::Unsupported);
     }
@@ -192,6 +221,8 @@ mod tests {
             selection: Selection::Install,
             reinstall: false,
             source: None,
+            manager: Manager::Dpkg,
+            others: Vec::new(),
         };
         assert_eq!(Packages::say(&package), "1-2");
         assert_eq!(

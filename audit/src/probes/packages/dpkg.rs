@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::{Package, Selection, State};
+use super::{Manager, Package, Selection, State};
 use crate::facts::Observed;
 use crate::host::{EntryKind, Gap, GapKind, Host};
 use crate::version::DpkgVersion;
@@ -247,6 +247,8 @@ impl<'a> Stanza<'a> {
             selection,
             reinstall,
             source: origin.filter(|origin| *origin != own_name && is_name(origin)).map(str::to_owned),
+            manager: Manager::Dpkg,
+            others: Vec::new(),
         };
         Ok((subject, Some(package)))
     }

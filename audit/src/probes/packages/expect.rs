@@ -6,9 +6,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Package, Packages, State};
+use super::{Origin, Package, Packages, Selection, State};
 use crate::change::Pattern;
-use crate::facts::Observed;
+use crate::facts::{Facts, Observed};
 use crate::finding::{Judgement, Status};
 use crate::host::Gap;
 use crate::probe::Probe as _;
@@ -26,6 +26,10 @@ pub struct Expect {
     pub only: Option<Vec<Name>>,
     /// That no package is between two states.
     pub intact: Option<bool>,
+    /// The only packages that may be held back from updates.
+    pub held: Option<Vec<Name>>,
+    /// The only vendors rpm's packages may name.
+    pub vendors: Option<Vec<Pattern>>,
 }
 
 /// A package, and perhaps its version: `openssl` or `{name: openssl, version: ">= 3"}`.
@@ -124,11 +128,16 @@ pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
     if expect.only.as_ref().is_some_and(Vec::is_empty) {
         return empty("only");
     }
+    if expect.vendors.as_ref().is_some_and(Vec::is_empty) {
+        return empty("vendors");
+    }
     if expect.intact == Some(false) {
         return Err(("intact".into(), "`intact: false` asks nothing: leave it out".into()));
     }
-    if expect.present.is_none() && expect.absent.is_none() && expect.only.is_none() && expect.intact.is_none() {
-        return Err((String::new(), "ask at least one of `present`, `absent`, `only`, `intact`".into()));
+    let lists = [expect.present.is_some(), expect.absent.is_some(), expect.only.is_some(), expect.held.is_some()];
+    if !lists.contains(&true) && expect.intact.is_none() && expect.vendors.is_none() {
+        let all = "`present`, `absent`, `only`, `intact`, `held`, `vendors`";
+        return Err((String::new(), format!("ask at least one of {all}")));
     }
     Ok(())
 }
@@ -136,7 +145,8 @@ pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
 /// A package with its subject.
 type Seen<'a> = (&'a String, &'a Package);
 
-pub(super) fn judge(expect: &Expect, items: &Observed<Package>) -> Vec<Judgement> {
+pub(super) fn judge(expect: &Expect, facts: &Facts<Package, Origin>) -> Vec<Judgement> {
+    let items = &facts.items;
     let mut judgements = Vec::new();
     for wanted in expect.present.iter().flatten() {
         judgements.extend(present(wanted, items));
@@ -149,6 +159,12 @@ pub(super) fn judge(expect: &Expect, items: &Observed<Package>) -> Vec<Judgement
     }
     if expect.intact.is_some() {
         judgements.extend(intact(items));
+    }
+    if let Some(names) = &expect.held {
+        judgements.extend(held(names, items));
+    }
+    if let Some(vendors) = &expect.vendors {
+        judgements.extend(vendors_of(vendors, facts));
     }
     judgements
 }
@@ -180,7 +196,7 @@ fn present(wanted: &Wanted, items: &Observed<Package>) -> Vec<Judgement> {
     };
     whole
         .into_iter()
-        .map(|(subject, package)| match version.admits(crate::version::Order::Dpkg, &package.version) {
+        .map(|(subject, package)| match version.admits(package.manager.order(), &package.version) {
             Ok(admitted) => Judgement::when(admitted, subject.clone(), expected.clone(), Packages::say(package)),
             Err(error) => Judgement::new(
                 Status::Unknown,
@@ -201,7 +217,10 @@ fn absent(unwanted: &Wanted, items: &Observed<Package>) -> Vec<Judgement> {
         matching(&unwanted.name, items).into_iter().filter(|(_, package)| is_on_disk(package.state)).collect();
     let mut judgements = Vec::new();
     for (subject, package) in &found {
-        let admitted = unwanted.version.as_ref().map_or(Ok(true), |version| version.admits(crate::version::Order::Dpkg, &package.version));
+        let admitted = unwanted
+            .version
+            .as_ref()
+            .map_or(Ok(true), |version| version.admits(package.manager.order(), &package.version));
         let observed = Packages::say(package);
         match admitted {
             Ok(true) => {
@@ -251,6 +270,43 @@ fn intact(items: &Observed<Package>) -> Vec<Judgement> {
         .map(|(subject, package)| Judgement::new(Status::Deviation, subject.as_str(), expected, Packages::say(package)))
         .collect();
     close(judgements, items, expected, || format!("{} packages, none between two states", items.seen.len()))
+}
+
+fn held(names: &[Name], items: &Observed<Package>) -> Vec<Judgement> {
+    let expected = "not held back from updates";
+    let holds = |package: &Package| package.selection == Selection::Hold && is_on_disk(package.state);
+    let judgements = items
+        .seen
+        .iter()
+        .filter(|(subject, package)| holds(package) && !names.iter().any(|name| name.matches(subject, &package.name)))
+        .map(|(subject, package)| Judgement::new(Status::Deviation, subject.as_str(), expected, Packages::say(package)))
+        .collect();
+    close(judgements, items, expected, || match names {
+        [] => "no package is held".to_owned(),
+        [..] => "no package is held but those listed".to_owned(),
+    })
+}
+
+fn vendors_of(allowed: &[Pattern], facts: &Facts<Package, Origin>) -> Vec<Judgement> {
+    let expected = "a vendor that is listed";
+    let vendors = facts.state.seen.iter().filter_map(|(key, origin)| Some((key.strip_prefix("vendor:")?, origin)));
+    let (mut judgements, mut count) = (Vec::new(), 0);
+    for (vendor, origin) in vendors {
+        count += 1;
+        if allowed.iter().any(|pattern| pattern.matches(vendor)) {
+            continue;
+        }
+        let observed = if vendor == "none" { "names no vendor".to_owned() } else { format!("from {vendor}") };
+        for subject in &origin.packages {
+            judgements.push(Judgement::new(Status::Deviation, subject.as_str(), expected, observed.clone()));
+        }
+    }
+    judgements.extend(facts.state.gaps.values().map(|gap| Judgement::unseen(gap, "packages", expected)));
+    if count == 0 && judgements.is_empty() && facts.items.gaps.is_empty() {
+        let observed = "no package of rpm's is installed";
+        return vec![Judgement::new(Status::NotApplicable, "packages", expected, observed)];
+    }
+    close(judgements, &facts.items, expected, || format!("{count} vendors, each of them listed"))
 }
 
 /// What is said of all packages at once: unknown where something is hidden, and pass only where nothing deviates.

@@ -3,14 +3,14 @@
 use super::*;
 use crate::host::{GapKind, Recorded};
 
-fn items(stanzas: &[(&str, &str, &str)]) -> Observed<Package> {
+fn items(stanzas: &[(&str, &str, &str)]) -> Facts<Package, Origin> {
     let text: String = stanzas
         .iter()
         .map(|(name, status, version)| {
             format!("Package: {name}\nStatus: {status}\nArchitecture: amd64\nVersion: {version}\n\n")
         })
         .collect();
-    Packages::collect(&Recorded::new().file("/var/lib/dpkg/status", text)).items
+    Packages::collect(&Recorded::new().file("/var/lib/dpkg/status", text))
 }
 
 fn expect(yaml: &str) -> Result<Expect, String> {
@@ -19,7 +19,7 @@ fn expect(yaml: &str) -> Result<Expect, String> {
     Ok(expect)
 }
 
-fn said(yaml: &str, items: &Observed<Package>) -> Vec<String> {
+fn said(yaml: &str, items: &Facts<Package, Origin>) -> Vec<String> {
     let told = |judgement: &Judgement| {
         format!("{} {} | {} | {}", judgement.status, judgement.subject, judgement.expected, judgement.observed)
     };
@@ -101,7 +101,7 @@ fn intact_finds_what_dpkg_audit_finds() {
 fn what_a_gap_may_hide_is_unknown_and_never_absent_or_listed() {
     let gap = || Gap::new(GapKind::Malformed, "status:1", "torn");
     let mut hidden = items(&[("a", OK, "1")]);
-    hidden.hide("telnetd:", gap());
+    hidden.items.hide("telnetd:", gap());
     assert_eq!(
         said("absent: [telnetd, 'telnet*', rsh]", &hidden),
         [
@@ -119,7 +119,7 @@ fn what_a_gap_may_hide_is_unknown_and_never_absent_or_listed() {
             "unknown telnetd | installed whole | status:1: torn",
         ]
     );
-    hidden.hide("", gap());
+    hidden.items.hide("", gap());
     assert_eq!(
         said("{present: [a, b], absent: [rsh]}", &hidden),
         [
@@ -149,4 +149,34 @@ fn an_expectation_that_asks_nothing_or_something_impossible_is_refused() {
         let said = expect(yaml).unwrap_err();
         assert!(said.contains(why), "{yaml}: {said}");
     }
+}
+
+#[test]
+fn what_is_held_back_deviates_unless_it_is_listed() {
+    let items =
+        items(&[("linux-image-amd64", "hold ok installed", "6.1"), ("a", OK, "1"), ("b", "hold ok config-files", "1")]);
+    assert_eq!(
+        said("held: []", &items),
+        ["deviation linux-image-amd64:amd64 | not held back from updates | 6.1 (hold)"]
+    );
+    assert_eq!(
+        said("held: ['linux-*']", &items),
+        ["pass packages | not held back from updates | no package is held but those listed"]
+    );
+}
+
+#[test]
+fn a_vendor_that_is_not_listed_deviates_and_without_rpm_nothing_is_asked() {
+    let mut facts = items(&[("a", OK, "1")]);
+    assert!(said("vendors: [x]", &facts)[0].starts_with("not-applicable packages"));
+    for (vendor, package) in [("Example, Inc.", "bash:x86_64"), ("none", "tool:x86_64")] {
+        facts.state.seen.insert(format!("vendor:{vendor}"), Origin { packages: vec![package.into()] });
+    }
+    assert_eq!(
+        said("vendors: ['Example*']", &facts),
+        ["deviation tool:x86_64 | a vendor that is listed | names no vendor"]
+    );
+    assert!(said("vendors: ['*']", &facts)[0].starts_with("pass packages"));
+    facts.items.hide("", crate::host::Gap::malformed("/x", "torn"));
+    assert!(said("vendors: ['*']", &facts)[0].starts_with("unknown packages"));
 }
