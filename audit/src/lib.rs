@@ -11,6 +11,7 @@
 //! - A baseline cannot name a program, a path to read, or anything else to do.
 
 pub mod api;
+pub mod apt;
 pub mod baseline;
 pub mod change;
 pub mod digest;

@@ -1,0 +1,175 @@
+//! LZ4 frames, as apt writes lists where `Acquire::GzipIndexes` is on (Debian's container images have it so).
+//!
+//! Source: "LZ4 Frame Format Description" and "LZ4 Block Format Description". Checksums are passed over: what a broken
+//! file says is checked where it is parsed. Output is bounded by the block, history by 64 KiB.
+
+use std::path::Path;
+
+use crate::host::{Gap, GapKind, Host};
+
+/// How far back a block may refer.
+pub const HISTORY: usize = 64 * 1024;
+const MAGIC: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
+/// How much of the file is read at once.
+const READ: usize = 512 * 1024;
+
+/// A frame, decoded block by block.
+pub struct Lz4<'h> {
+    host: &'h dyn Host,
+    path: &'h Path,
+    offset: u64,
+    input: Vec<u8>,
+    at: usize,
+    block: usize,
+    checksums: bool,
+}
+
+impl<'h> Lz4<'h> {
+    /// The frame in the file at `path`.
+    pub fn open(host: &'h dyn Host, path: &'h Path) -> Result<Self, Gap> {
+        let mut frame = Self { host, path, offset: 0, input: Vec::new(), at: 0, block: 0, checksums: false };
+        let head = frame.take(7)?.to_vec();
+        let (flags, size) = (head.get(4).copied().unwrap_or(0), head.get(5).copied().unwrap_or(0) >> 4 & 7);
+        if !head.starts_with(MAGIC) || flags >> 6 != 1 || size < 4 || flags & 1 == 1 {
+            return Err(frame.malformed());
+        }
+        frame.block = 1 << (8 + 2 * size);
+        frame.checksums = flags & 0x10 != 0;
+        if flags & 0x08 != 0 {
+            frame.take(8)?;
+        }
+        Ok(frame)
+    }
+
+    /// Puts the next block behind what `out` holds, whose end is the history; false at the end.
+    pub fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, Gap> {
+        let size = self.number()?;
+        if size == 0 {
+            return Ok(false);
+        }
+        let (stored, length) = (size >> 31 == 1, (size & 0x7fff_ffff) as usize);
+        if length > self.block {
+            return Err(self.malformed());
+        }
+        let most = out.len() + self.block;
+        let whole = {
+            let bytes = self.take(length)?;
+            if stored {
+                out.extend_from_slice(bytes);
+                Some(())
+            } else {
+                decode(bytes, out, most)
+            }
+        };
+        whole.ok_or_else(|| self.malformed())?;
+        if self.checksums {
+            self.take(4)?;
+        }
+        Ok(true)
+    }
+
+    fn number(&mut self) -> Result<u32, Gap> {
+        let bytes = self.take(4)?.try_into();
+        bytes.map(u32::from_le_bytes).map_err(|_| self.malformed())
+    }
+
+    fn take(&mut self, length: usize) -> Result<&[u8], Gap> {
+        if self.input.len() - self.at < length {
+            self.input.drain(..self.at);
+            self.at = 0;
+            while self.input.len() < length {
+                let part = self.host.read_part(self.path, self.offset, READ.max(length))?;
+                if part.is_empty() {
+                    return Err(self.malformed());
+                }
+                self.offset += part.len() as u64;
+                self.input.extend(part);
+            }
+        }
+        let from = self.at;
+        self.at += length;
+        self.input.get(from..self.at).ok_or_else(|| Gap::new(GapKind::Failed, "lz4", "impossible"))
+    }
+
+    fn malformed(&self) -> Gap {
+        Gap::malformed(self.path.to_string_lossy(), "is no whole LZ4 frame, or one of a kind that is not known")
+    }
+}
+
+/// One block: literals, and copies of what came before.
+fn decode(mut input: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
+    loop {
+        let (token, rest) = input.split_first()?;
+        input = rest;
+        let literals = length(usize::from(token >> 4), &mut input)?;
+        let (bytes, rest) = input.split_at_checked(literals)?;
+        if out.len() + literals > most {
+            return None;
+        }
+        out.extend_from_slice(bytes);
+        input = rest;
+        if input.is_empty() {
+            return Some(());
+        }
+        let back = usize::from(u16::from_le_bytes([*input.first()?, *input.get(1)?]));
+        input = input.get(2..)?;
+        let mut copy = length(usize::from(token & 15), &mut input)? + 4;
+        if back == 0 || back > out.len() || out.len() + copy > most {
+            return None;
+        }
+        // A copy may reach into what it writes: then it repeats.
+        while copy > 0 {
+            let from = out.len() - back;
+            let now = copy.min(back);
+            out.extend_from_within(from..from + now);
+            copy -= now;
+        }
+    }
+}
+
+fn length(nibble: usize, input: &mut &[u8]) -> Option<usize> {
+    let mut length = nibble;
+    if nibble == 15 {
+        loop {
+            let (byte, rest) = input.split_first()?;
+            *input = rest;
+            length = length.checked_add(usize::from(*byte))?;
+            if *byte != 255 {
+                break;
+            }
+        }
+    }
+    Some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Recorded;
+
+    fn decoded(bytes: &[u8]) -> Result<Vec<u8>, Gap> {
+        let host = Recorded::new().file("/x.lz4", bytes);
+        let mut frame = Lz4::open(&host, Path::new("/x.lz4"))?;
+        let mut out = Vec::new();
+        while frame.next(&mut out)? {}
+        Ok(out)
+    }
+
+    /// `abc` eight times over: three literals, one copy that overlaps itself, and five last literals.
+    const FRAME: [u8; 27] = [
+        0x04, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0, 12, 0, 0, 0, 0x3c, b'a', b'b', b'c', 3, 0, 0x50, b'b', b'c', b'a',
+        b'b', b'c', 0, 0, 0, 0,
+    ];
+
+    #[test]
+    fn literals_and_overlapping_copies_come_out() {
+        assert_eq!(decoded(&FRAME).unwrap(), b"abc".repeat(8));
+    }
+
+    #[test]
+    fn every_truncation_is_a_gap() {
+        for end in 0..FRAME.len() {
+            assert!(decoded(&FRAME[..end]).is_err(), "{end}");
+        }
+    }
+}
