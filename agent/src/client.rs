@@ -25,7 +25,7 @@ use rustls::pki_types::pem::PemObject as _;
 const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 /// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long one exchange may take, the body included.
 const EXCHANGE: Duration = Duration::from_secs(60);
 /// The longest a collector can make us wait.

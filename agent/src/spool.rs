@@ -179,13 +179,7 @@ impl Spool {
         }
         if !going.is_empty() {
             // Said before it is done: a report that is stated dropped and yet arrives does no harm, the reverse is a gap.
-            let mut head = self.head.dropping(&going);
-            for sequence in &going {
-                // What a report going now says was dropped would go with it.
-                if let Some(said) = self.spooled(*sequence)?.and_then(|report| report.dropped) {
-                    head = head.saying(&said);
-                }
-            }
+            let head = self.head.dropping(&going);
             head.save(&self.state)?;
             self.head = head;
             for sequence in &going {
@@ -310,7 +304,7 @@ impl Spool {
                 if newest != head.sequence.saturating_add(1) {
                     return self.last_head();
                 }
-                head = head.dropping(&[newest]);
+                head = head.losing(&[newest]);
                 head.sequence = newest;
                 head
             }

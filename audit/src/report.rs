@@ -79,6 +79,15 @@ pub struct Dropped {
     pub to: u64,
     /// How many.
     pub count: u64,
+    /// How many of them could not be sent because their files were damaged; the others went for want of room. Agents before
+    /// this was stated counted them alike.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub damaged: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a report is about, by digest. Its canonical JSON is what is hashed and sent.

@@ -12,6 +12,7 @@ use ed25519_dalek::SigningKey;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::http::attempts::Attempts;
+use crate::http::bodies::Bodies;
 use crate::quota::Quotas;
 use crate::store::Store;
 
@@ -40,6 +41,8 @@ pub struct App {
     pub silent_after: Option<Length>,
     /// How many bodies may be inflated at once.
     pub inflating: Arc<Semaphore>,
+    /// Facts on their way in.
+    pub bodies: Arc<Bodies>,
     /// How many requests may be under way at once.
     pub requests: Arc<Semaphore>,
     /// Enrolments that failed, by address.

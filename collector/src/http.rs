@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod agents;
 pub mod alerts;
 pub mod attempts;
+pub mod bodies;
 pub mod changes;
 pub mod drift;
 pub mod extract;
@@ -19,7 +20,7 @@ mod tests;
 
 use std::time::Duration;
 
-use audit::api::{ENROL, MAX_FACTS_SENT, REPORTS};
+use audit::api::{ENROL, REPORTS};
 use audit::seal::MAX_ENVELOPE;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -45,7 +46,7 @@ pub fn router(app: App) -> Router {
     let agents = Router::new()
         .route(ENROL, post(agents::enrol).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
         .route(REPORTS, post(agents::report).layer(DefaultBodyLimit::max(MAX_ENVELOPE)))
-        .route("/v1/reports/{report}/facts/{digest}", put(agents::facts).layer(DefaultBodyLimit::max(MAX_FACTS_SENT)));
+        .route("/v1/reports/{report}/facts/{digest}", put(agents::facts));
     let people = Router::new()
         .route("/api/v1/accounts", get(accounts::list).post(accounts::add))
         .route("/api/v1/login-links", post(accounts::login))

@@ -181,8 +181,9 @@ async fn account(db: &mut Conn, report: &Report, link: &Link, now: DateTime<Utc>
     if let Some(said) = link::dropped(report).filter(|_| !link.forked) {
         from = from.min(said.from);
         dropped::add(db, host, sequence, said).await?;
-        let detail = format!("the host dropped {} unchanged reports, numbers {} to {}", said.count, said.from, said.to);
-        chain::note(db, host, Kind::Dropped, &sequence.to_string(), &detail, now).await?;
+        for (kind, words) in link::told(said) {
+            chain::note(db, host, kind, &sequence.to_string(), &words, now).await?;
+        }
     }
     let ranges = dropped::accounted(db, host, from, sequence).await?;
     for (first, last) in &ranges {
@@ -219,33 +220,44 @@ async fn note(db: &mut Conn, host: &HostId, link: &Link, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Takes a body of facts, or a manifest, if a verified report that is here names it.
-pub async fn facts(
-    app: &App,
-    report: Digest,
+/// A body of facts, or a manifest, that a verified report here names and that is not here.
+#[derive(Debug)]
+pub struct Wanted {
+    host: HostId,
     digest: Digest,
-    sent: Vec<u8>,
-    now: DateTime<Utc>,
-) -> Result<(), Refusal> {
-    let (host, is_manifest) = {
-        let mut db = app.store.read().await?;
-        let Some(report) = reports::find(&mut db, report).await? else {
-            return Err(Refusal::NotFound("report of that id: send it first".into()));
-        };
-        let is_manifest = report.manifest == digest;
-        if !is_manifest && !facts::names(&mut db, report.manifest, digest).await? {
-            return Err(Refusal::Forbidden(
-                "that report does not name these facts, or its manifest has not come yet".into(),
-            ));
-        }
-        let here = facts::has(&mut db, digest).await?;
-        if here && (!is_manifest || facts::is_manifest(&mut db, digest).await?) {
-            drop(db);
-            app.judge.wake();
-            return Ok(());
-        }
-        (report.host, is_manifest)
+    is_manifest: bool,
+}
+
+impl Wanted {
+    /// Whose report names it.
+    pub fn host(&self) -> &HostId {
+        &self.host
+    }
+}
+
+/// Whether a body is waited for; none where it is here already. Asked before any of it is read.
+pub async fn wanted(app: &App, report: Digest, digest: Digest) -> Result<Option<Wanted>, Refusal> {
+    let mut db = app.store.read().await?;
+    let Some(report) = reports::find(&mut db, report).await? else {
+        return Err(Refusal::NotFound("report of that id: send it first".into()));
     };
+    let is_manifest = report.manifest == digest;
+    if !is_manifest && !facts::names(&mut db, report.manifest, digest).await? {
+        return Err(Refusal::Forbidden(
+            "that report does not name these facts, or its manifest has not come yet".into(),
+        ));
+    }
+    if facts::has(&mut db, digest).await? && (!is_manifest || facts::is_manifest(&mut db, digest).await?) {
+        drop(db);
+        app.judge.wake();
+        return Ok(None);
+    }
+    Ok(Some(Wanted { host: report.host, digest, is_manifest }))
+}
+
+/// Takes a body that is waited for.
+pub async fn facts(app: &App, wanted: Wanted, sent: Vec<u8>, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let Wanted { host, digest, is_manifest } = wanted;
     // Whoever knows a report's id knows what its host signed: that much is counted as the host's.
     within_limits(app, &host, app.quotas.facts(&host, sent.len(), now), now).await?;
     // Few at once: each may hold the largest body there is, inflated.

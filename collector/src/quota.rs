@@ -16,8 +16,9 @@ const SMALL: u64 = 2048;
 /// How many minutes' requests a host may send at once: what it kept while the collector was away comes in a heap.
 const BURST: TimeDelta = TimeDelta::minutes(10);
 const DAY: TimeDelta = TimeDelta::days(1);
-/// The longest a host is told to wait, in seconds: longer, and what it may send would wait with what it may not.
-const LONGEST: i64 = 600;
+/// The longest a host is told to wait, in seconds: longer, and what it may send would wait with what it may not, until the
+/// host counts as silent, which may be after [`audit::silence::SHORTEST`].
+const LONGEST: i64 = 30;
 
 /// What one host may send.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -181,7 +182,7 @@ mod tests {
     fn when_the_bytes_of_a_day_are_sent_small_reports_are_still_taken() {
         let quotas = quotas();
         assert_eq!(quotas.facts(&host('a'), 4 << 20, at(0)), Ok(vec!["requests", "facts"]), "not known before");
-        assert_eq!(quotas.facts(&host('a'), 1 << 20, at(0)), Err(Over { what: "facts", wait: 600, first: true }));
+        assert_eq!(quotas.facts(&host('a'), 1 << 20, at(0)), Err(Over { what: "facts", wait: 30, first: true }));
         assert!(quotas.report(&host('a'), 60_000, at(0)).is_err());
         assert_eq!(quotas.report(&host('a'), 700, at(0)), Ok(vec![]), "that it is over is still so");
         assert_eq!(quotas.facts(&host('a'), 1 << 20, at(7 * 60)), Ok(vec!["facts"]), "over no more");

@@ -38,6 +38,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 4096;
 /// How long requests under way may take to end when the collector stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// What one HTTP/2 connection may send before it is read, in bytes: enough for a few MiB a second over a slow line.
+const UNREAD: u32 = 128 * 1024;
 /// The largest key file that is read.
 const KEY_BYTES: usize = 32;
 
@@ -74,6 +76,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         fold_after: config.fold_after(),
         silent_after: config.silent_after,
         inflating: Arc::new(Semaphore::new(INFLATING)),
+        bodies: Arc::default(),
         requests: Arc::new(Semaphore::new(REQUESTS)),
         attempts: Arc::default(),
         quotas: Arc::new(Quotas::new(config.limits)),
@@ -138,6 +141,9 @@ fn limit(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
         .http2()
         .timer(timer())
         .max_concurrent_streams(64)
+        // What a connection may send before it is read is held for it: hyper's own megabyte, a thousand times, is too much.
+        .initial_stream_window_size(UNREAD)
+        .initial_connection_window_size(UNREAD)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
 }

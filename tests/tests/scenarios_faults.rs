@@ -19,12 +19,12 @@ fn numbers(collector: &Collector, host: &str) -> Vec<u64> {
     collector.reports(host).iter().map(|report| report["sequence"].as_u64().unwrap()).collect()
 }
 
-/// How many reports a host has signed as dropped, as the collector says.
+/// How many reports a host has signed as dropped, or as damaged, as the collector says.
 #[track_caller]
-fn signed_dropped(collector: &Collector, host: &str) -> u64 {
+fn signed_away(collector: &Collector, host: &str, kind: &str) -> u64 {
     let shown = collector.json(&["host", "show", host]);
     let found = shown["chain"].as_array().unwrap();
-    let dropped = found.iter().filter(|finding| finding["kind"] == "dropped");
+    let dropped = found.iter().filter(|finding| finding["kind"] == kind);
     dropped
         .map(|finding| {
             let detail = finding["detail"].as_str().unwrap();
@@ -71,7 +71,8 @@ fn damaged_files_in_the_spool_stop_nobody_and_are_signed_as_dropped() {
     assert!(ran.stderr.contains("the next report signs it as dropped"), "{ran}");
     agent.ship();
     assert_eq!(numbers(&collector, "web-1"), [1, 4, 5, 6]);
-    assert_eq!(signed_dropped(&collector, "web-1"), 2);
+    let signed = ["damaged", "dropped"].map(|kind| signed_away(&collector, "web-1", kind));
+    assert_eq!(signed, [2, 0], "damaged is another thing than dropped");
     assert!(!collector.chain_findings("web-1").iter().any(|kind| ["gap", "fork", "rewritten"].contains(&&**kind)));
     collector.drift_until("openssl:amd64", |drift| drift["after"].to_string().contains("3.9.4-1"));
     assert_eq!(versions(&collector, "openssl:amd64").last().unwrap(), "3.9.4-1");
@@ -131,7 +132,11 @@ fn over_its_limit_the_spool_drops_unchanged_reports_alone_and_the_collector_can_
     assert_eq!(versions(&collector, "openssl:amd64"), expected, "every transition, in order");
     let kept = numbers(&collector, "web-1");
     let last = *kept.last().unwrap();
-    assert_eq!(signed_dropped(&collector, "web-1") + kept.len() as u64, last, "every number is here or signed away");
+    assert_eq!(
+        signed_away(&collector, "web-1", "dropped") + kept.len() as u64,
+        last,
+        "every number is here or signed away"
+    );
     assert!(!collector.chain_findings("web-1").iter().any(|kind| ["gap", "fork", "rewritten"].contains(&&**kind)));
 }
 

@@ -131,6 +131,66 @@ fn a_host_that_sent_its_days_facts_may_still_say_that_nothing_changed() {
     assert!(collector.chain_findings("web-1").iter().any(|found| found.contains("over-limit")));
 }
 
+/// Whoever reaches the port can begin as many bodies as there are connections: the collector looks first, by the path,
+/// whether anybody waits for that body, and holds few at once of those that are waited for.
+#[test]
+fn bodies_that_are_begun_and_never_end_cost_little_memory() {
+    let collector = Collector::start();
+    let mut puppet = Puppet::active(&collector, "web-1");
+    let named = Digest::of(b"a manifest");
+    let sealed = puppet.next(named);
+    puppet.receipt(&puppet.post(&sealed.bytes));
+    let (whole, reports) = (4 << 20, "/v1/reports".to_owned());
+    let unknown = format!("{reports}/{named}/facts/{named}");
+    let waited_for = format!("{reports}/{}/facts/{named}", sealed.verified.id());
+    for (what, method, path, length, cost) in [
+        ("facts of a report that is not here", "PUT", unknown, whole, COST / 4),
+        ("facts that are waited for", "PUT", waited_for, whole, COST),
+        ("reports", "POST", reports, 64 << 10, COST / 2),
+        ("enrolments", "POST", "/v1/enrol".to_owned(), 64 << 10, COST / 2),
+    ] {
+        let before = collector.process().peak();
+        let mut begun: Vec<TcpStream> = (0..BODIES).map(|_| begin(&collector, method, &path, length)).collect();
+        let took: Vec<usize> = std::thread::scope(|scope| {
+            let sending = begun.iter_mut().map(|socket| scope.spawn(|| send_all_but_one(socket, length)));
+            sending.collect::<Vec<_>>().into_iter().map(|sender| sender.join().unwrap()).collect()
+        });
+        // Whatever was to be read of them has been: another request is answered after it.
+        assert_eq!(http::get(&format!("{}/healthz", collector.url())).status, 200);
+        // The kernel counts a process's pages by the batch: a peak may even seem to fall a little.
+        let rose = collector.process().peak().saturating_sub(before);
+        let sent = took.iter().sum::<usize>() / 1024;
+        println!("{what}: {BODIES} bodies begun, {sent} KiB sent: peak memory rose by {} KiB", rose / 1024);
+        assert!(rose < cost, "{what}: {rose}");
+    }
+    let answer = puppet.put_as(sealed.verified.id(), Digest::of(b"nobody's"), vec![0; 3 << 20]);
+    assert_eq!(answer.status, 403, "who sends a body nobody waits for is told so: {}", answer.text());
+}
+
+/// Bodies begun at once.
+const BODIES: usize = 48;
+
+/// A request whose body is still to come.
+fn begin(collector: &Collector, method: &str, path: &str, length: usize) -> TcpStream {
+    let mut socket = TcpStream::connect(collector.url().trim_start_matches("http://")).unwrap();
+    socket.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(socket, "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").unwrap();
+    socket
+}
+
+/// Sends a body but for its last byte, as far as it is taken; how much.
+fn send_all_but_one(socket: &mut TcpStream, length: usize) -> usize {
+    let (chunk, mut sent) = ([7; 32 << 10], 0);
+    while sent < length - 1 {
+        match socket.write(&chunk[..chunk.len().min(length - 1 - sent)]) {
+            Ok(count) => sent += count,
+            // It took no more: it said no, or waits.
+            Err(_) => break,
+        }
+    }
+    sent
+}
+
 /// Half of them say nothing, a quarter stops in its headers, a quarter dribbles.
 #[test]
 fn slow_sockets_are_let_go_while_others_are_answered() {

@@ -27,6 +27,9 @@ pub(crate) struct Head {
     /// Runs of numbers, first and last, of reports with the manifest of the one before. Only these may be dropped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unchanged: Vec<(u64, u64)>,
+    /// What spooled reports say was dropped, by number: one that is lost must not take that with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stated: Vec<(u64, Dropped)>,
 }
 
 impl Head {
@@ -65,20 +68,36 @@ impl Head {
                 Some(_) | None => unchanged.push((report.sequence, report.sequence)),
             }
         }
-        Self { sequence: report.sequence, report: Some(id), manifest: Some(report.manifest), dropped: None, unchanged }
+        let mut stated = self.stated.clone();
+        stated.extend(report.dropped.clone().map(|said| (report.sequence, said)));
+        Self {
+            sequence: report.sequence,
+            report: Some(id),
+            manifest: Some(report.manifest),
+            dropped: None,
+            unchanged,
+            stated,
+        }
     }
 
-    /// The head once the reports `going` are dropped.
+    /// The head once the reports `going` are dropped for want of room.
     pub(super) fn dropping(&self, going: &[u64]) -> Self {
-        going
-            .iter()
-            .fold(self.clone(), |head, sequence| head.saying(&Dropped { from: *sequence, to: *sequence, count: 1 }))
+        going.iter().fold(self.clone(), |head, sequence| head.without(*sequence, 0))
+    }
+
+    /// The head once one report is dropped, and what it said is said again: that would go with it.
+    fn without(mut self, sequence: u64, damaged: u64) -> Self {
+        let (own, others) = std::mem::take(&mut self.stated).into_iter().partition(|(number, _)| *number == sequence);
+        self.stated = others;
+        let own: Vec<(u64, Dropped)> = own;
+        let head = self.saying(&Dropped { from: sequence, to: sequence, count: 1, damaged });
+        own.iter().fold(head, |head, (_, said)| head.saying(said))
     }
 
     /// The head once the reports `lost` cannot be sent any more. What follows one of them says something new: its manifest
     /// may be that of the lost one, and nobody else has stated it.
     pub(super) fn losing(&self, lost: &[u64]) -> Self {
-        let mut head = self.dropping(lost);
+        let mut head = lost.iter().fold(self.clone(), |head, sequence| head.without(*sequence, 1));
         for sequence in lost {
             if *sequence == head.sequence {
                 head.manifest = None;
@@ -98,13 +117,14 @@ impl Head {
     }
 
     /// The head whose next report says this was dropped, besides what it says already.
-    pub(super) fn saying(mut self, dropped: &Dropped) -> Self {
+    fn saying(mut self, dropped: &Dropped) -> Self {
         self.dropped = Some(match self.dropped {
             None => dropped.clone(),
             Some(said) => Dropped {
                 from: said.from.min(dropped.from),
                 to: said.to.max(dropped.to),
                 count: said.count.saturating_add(dropped.count),
+                damaged: said.damaged.saturating_add(dropped.damaged),
             },
         });
         self
@@ -115,8 +135,9 @@ impl Head {
         self.unchanged.iter().any(|(first, last)| (*first..=*last).contains(&sequence))
     }
 
-    /// Forgets runs that ended before `oldest`, the first report still spooled.
+    /// Forgets what was before `oldest`, the first report still spooled.
     pub(super) fn forget_before(&mut self, oldest: u64) {
+        self.stated.retain(|(number, _)| *number >= oldest);
         self.unchanged.retain(|(_, last)| *last >= oldest);
     }
 }

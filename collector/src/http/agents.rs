@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use audit::api::{Enrolled, SENT};
 use audit::digest::Digest;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
+use super::bodies::Incoming;
 use super::extract::{Bytes, Path};
 use crate::app::{App, now};
 use crate::error::Refusal;
@@ -41,10 +42,21 @@ pub async fn report(State(app): State<App>, headers: HeaderMap, Bytes(envelope):
 pub async fn facts(
     State(app): State<App>,
     Path((report, digest)): Path<(Digest, Digest)>,
-    Bytes(body): Bytes,
+    request: Request,
 ) -> Result<StatusCode, Refusal> {
-    ingest::facts(&app, report, digest, body.into(), now()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut body = Incoming::of(request);
+    let taken = take(&app, report, digest, &mut body).await;
+    body.forget().await;
+    taken.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Looks by the path first: of a body nobody waits for nothing is kept.
+async fn take(app: &App, report: Digest, digest: Digest, body: &mut Incoming) -> Result<(), Refusal> {
+    let length = body.length()?;
+    let Some(wanted) = ingest::wanted(app, report, digest).await? else { return Ok(()) };
+    let _held = app.bodies.hold(wanted.host(), length)?;
+    let whole = body.whole().await?;
+    ingest::facts(app, wanted, whole, now()).await
 }
 
 fn sent(headers: &HeaderMap) -> Option<DateTime<Utc>> {

@@ -135,6 +135,7 @@ pub(crate) fn app(store: Store, base: &str) -> App {
         fold_after: crate::folding::AFTER,
         silent_after: None,
         inflating: Arc::new(Semaphore::new(2)),
+        bodies: Arc::default(),
         requests: Arc::new(Semaphore::new(2000)),
         attempts: Arc::default(),
         quotas: Arc::new(Quotas::new(Limits { requests_per_minute: 10_000, facts_mib_per_day: 10_000 })),

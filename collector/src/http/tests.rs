@@ -157,7 +157,9 @@ async fn gaps(order: &[u64], said: (u64, u64, u64)) -> (Vec<String>, bool) {
     let mut host = collector.host("web-1", 1).await;
     let (from, to, count) = said;
     let all: Vec<_> = (1..=9)
-        .map(|number| host.stating(Digest::of(b"m"), (number == 8).then_some(Dropped { from, to, count })).bytes)
+        .map(|number| {
+            host.stating(Digest::of(b"m"), (number == 8).then_some(Dropped { from, to, count, damaged: 0 })).bytes
+        })
         .collect();
     for number in order {
         collector.send(&host, all[usize::try_from(*number).unwrap() - 1].clone()).await.unwrap();

@@ -96,6 +96,25 @@ pub fn dropped(report: &Report) -> Option<&Dropped> {
     report.dropped.as_ref().filter(sound)
 }
 
+/// What is to be said of it: of what went for want of room, and of what could not be sent because it was damaged.
+pub fn told(said: &Dropped) -> Vec<(Kind, String)> {
+    let damaged = said.damaged.min(said.count);
+    let unchanged = said.count - damaged;
+    let among = format!("between numbers {} and {}", said.from, said.to);
+    let mut told = Vec::new();
+    if unchanged > 0 {
+        told.push((Kind::Dropped, format!("the host dropped {unchanged} unchanged reports, {among}")));
+    }
+    if damaged > 0 {
+        let words = format!(
+            "the host says that {damaged} reports, {among}, were damaged in its spool before they could be sent: look at \
+             its disk, and at who was on it; what they said is set aside in its spool folder"
+        );
+        told.push((Kind::Damaged, words));
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +197,7 @@ mod tests {
         for (from, to, count, sound) in
             [(5, 8, 4, true), (5, 6, 1, true), (0, 8, 1, false), (6, 5, 1, false), (5, 9, 5, false), (5, 8, 0, false)]
         {
-            late.dropped = Some(Dropped { from, to, count });
+            late.dropped = Some(Dropped { from, to, count, damaged: 0 });
             assert_eq!(dropped(&late).is_some(), sound, "{from} to {to}, {count}");
         }
     }

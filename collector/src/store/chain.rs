@@ -21,6 +21,8 @@ pub enum Kind {
     Gap,
     /// The host says it dropped unchanged reports.
     Dropped,
+    /// The host says that reports were damaged before it could send them. So would somebody say who took them away.
+    Damaged,
     /// Numbers are missing because the collector was restored from an older backup.
     Restored,
     /// The agent judges by another baseline, or other end-of-life dates, than the collector.
@@ -43,6 +45,7 @@ impl Kind {
             Self::Rewritten => "rewritten",
             Self::Gap => "gap",
             Self::Dropped => "dropped",
+            Self::Damaged => "damaged",
             Self::Restored => "restored",
             Self::OtherBaseline => "other-baseline",
             Self::Disagreement => "disagreement",
@@ -55,7 +58,7 @@ impl Kind {
     /// Whether somebody must be told at once.
     pub fn alarms(self) -> bool {
         match self {
-            Self::Fork | Self::Rewritten | Self::Gap => true,
+            Self::Fork | Self::Rewritten | Self::Gap | Self::Damaged => true,
             Self::Dropped
             | Self::Restored
             | Self::OtherBaseline
@@ -175,7 +178,7 @@ pub async fn of_host(db: &mut Conn, host: &HostId, limit: i64) -> Result<Vec<Cha
 /// alert for reports that merely came out of order.
 pub async fn unalerted(db: &mut Conn, before: DateTime<Utc>) -> Result<Vec<ChainFinding>, Refusal> {
     let rows = sqlx::query(
-        "SELECT * FROM chain_findings WHERE alerted = 0 AND resolved IS NULL AND kind IN ('fork', 'rewritten', 'gap')
+        "SELECT * FROM chain_findings WHERE alerted = 0 AND resolved IS NULL AND kind IN ('fork', 'rewritten', 'gap', 'damaged')
          AND found <= $1 ORDER BY seq LIMIT 1000",
     )
     .bind(micros(before))

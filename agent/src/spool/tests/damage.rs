@@ -44,6 +44,7 @@ fn a_damaged_report_is_set_aside_and_signed_as_dropped_and_what_follows_is_a_tra
             damage(&bench.state.report(lost));
             let mut spool = bench.open();
             assert_eq!(said(&spool), Some((lost, lost, 1)), "{what}");
+            assert_eq!(spool.head().dropped.as_ref().map(|dropped| dropped.damaged), Some(1), "{what}: and why");
             assert!(!bench.numbers().contains(&lost), "{what}");
             let aside = bench.state.reports().join(format!("{lost:020}.json.damaged"));
             assert!(std::fs::symlink_metadata(aside).is_ok(), "{what}: a person may look at it");
@@ -120,4 +121,23 @@ fn folders_under_our_names_do_not_stop_the_spool() {
     bench.open();
     bench.assert_chain(1, 3);
     assert!(!bench.state.ack(1).exists(), "ship can write its receipt");
+}
+
+#[test]
+fn what_a_damaged_report_said_was_dropped_is_said_again() {
+    let bench = Bench::new();
+    let mut spool = bench.open();
+    for facts in [1, 1, 1] {
+        add(&mut spool, facts);
+    }
+    spool.shrink(0).unwrap();
+    assert_eq!(bench.numbers(), [1, 3]);
+    // Report 4 says that 2 was dropped.
+    add(&mut spool, 2);
+    add(&mut spool, 3);
+    drop(spool);
+    std::fs::write(bench.state.report(4), "garbage").unwrap();
+    let spool = bench.open();
+    assert_eq!(said(&spool), Some((2, 4, 2)));
+    assert_eq!(spool.head().dropped.as_ref().map(|dropped| dropped.damaged), Some(1), "one of the two");
 }

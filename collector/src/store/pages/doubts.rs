@@ -25,7 +25,7 @@ pub async fn doubts(db: &mut Conn, host: Option<&str>, limit: i64) -> Result<(Ve
         "SELECT c.*, h.name AS host_name, h.environment, COUNT(*) OVER () AS total
          FROM chain_findings c JOIN hosts h ON h.id = c.host
          WHERE c.resolved IS NULL AND ($1 IS NULL OR c.host = $1)
-           AND ($1 IS NOT NULL OR c.kind IN ('fork', 'rewritten', 'gap'))
+           AND ($1 IS NOT NULL OR c.kind IN ('fork', 'rewritten', 'gap', 'damaged'))
          ORDER BY c.seq DESC LIMIT $2",
     )
     .bind(host)
