@@ -124,6 +124,18 @@ pub fn seal<T: Statement>(statement: T, key: &SigningKey) -> Result<Sealed<T>, s
     Ok(Sealed { verified: Verified { statement, id: Digest::of(&signed), key: key_digest }, bytes })
 }
 
+/// The bytes by which `key` signs `statement`, apart from it: for what is kept in pieces and put together again.
+pub fn sign<T: Statement>(statement: &T, key: &SigningKey) -> Result<[u8; Signature::BYTE_SIZE], serde_json::Error> {
+    Ok(key.sign(&pre_authentication_encoding(T::TYPE, &serde_json::to_vec(statement)?)).to_bytes())
+}
+
+/// Whether `key` signed `statement` with these bytes.
+pub fn is_signed<T: Statement>(statement: &T, signature: &[u8], key: &VerifyingKey) -> bool {
+    let Ok(payload) = serde_json::to_vec(statement) else { return false };
+    let signed = pre_authentication_encoding(T::TYPE, &payload);
+    Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(&signed, &signature).is_ok())
+}
+
 /// The statement in `bytes`, if `key` signed it.
 ///
 /// Order matters: size, then shape, then type, then signature, and only then is the payload parsed.
@@ -222,6 +234,16 @@ mod tests {
         assert_eq!(verified, sealed.verified);
         let refusal = verify::<Said>(&sealed.bytes, &key(2).verifying_key()).unwrap_err();
         assert!(matches!(refusal, Refusal::BadSignature(_)));
+    }
+
+    #[test]
+    fn a_signature_apart_from_its_statement_holds_for_that_one_and_no_other_kind() {
+        let signature = sign(&Said("it".into()), &key(1)).unwrap();
+        assert!(is_signed(&Said("it".into()), &signature, &key(1).verifying_key()));
+        assert!(!is_signed(&Said("is".into()), &signature, &key(1).verifying_key()));
+        assert!(!is_signed(&Other("it".into()), &signature, &key(1).verifying_key()));
+        assert!(!is_signed(&Said("it".into()), &signature, &key(2).verifying_key()));
+        assert!(!is_signed(&Said("it".into()), &signature[..63], &key(1).verifying_key()));
     }
 
     #[test]

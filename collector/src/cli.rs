@@ -11,6 +11,7 @@ mod eol;
 mod host;
 pub mod printer;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,24 @@ enum Command {
         /// The backup
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
+    },
+    /// Check all a collector keeps: signatures, chains, digests, approvals, verdicts, the log
+    ///
+    /// Reads only, whether the collector serves or not. Ends with 0 where all is whole, 1 where something is wrong, each
+    /// thing named, 2 where it could not be looked at.
+    Verify {
+        /// The collector's configuration [default: /etc/plumbline/collector.yaml where it exists]
+        #[arg(long, value_name = "FILE", conflicts_with = "data")]
+        config: Option<PathBuf>,
+        /// Its data folder, instead of the one the configuration names
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// What an earlier run said the log ended with: it must still be in it
+        #[arg(long, value_name = "DIGEST")]
+        head: Option<String>,
+        /// How to answer
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
     },
     /// One-time tokens by which hosts enrol
     #[command(subcommand)]
@@ -175,6 +194,13 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Restore { config, from } => {
             let config = Config::load(config.as_deref()).map_err(Failure::Usage)?;
             Ok(crate::backup::restore(&config, &from).await?)
+        }
+        Command::Verify { config, data, head, format } => {
+            let data = match data {
+                Some(data) => data,
+                None => Config::load(config.as_deref()).map_err(Failure::Usage)?.data,
+            };
+            verify::run(&data, head.as_deref(), format).await
         }
         Command::Token(command) => token::run(command).await,
         Command::User(command) => account::run(command).await,

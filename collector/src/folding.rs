@@ -73,7 +73,7 @@ async fn batch(
     }
     let mut count = 0;
     for run in &plan {
-        runs::fold(&mut db, run).await?;
+        runs::fold(&mut db, run, &app.receipt_key).await?;
         count += run.count();
         let detail = format!("unchanged reports {} to {} are kept as a run", run.first, run.last());
         audit_log::note(&mut db, now, "collector", "fold", host.as_str(), &detail).await?;

@@ -9,7 +9,7 @@ use audit::digest::Digest;
 use audit::report::{Enrolment, HostId, Manifest, Receipt, Report};
 use audit::seal::{self, Verified};
 use chrono::{DateTime, Utc};
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use crate::app::App;
 use crate::error::Refusal;
@@ -103,7 +103,7 @@ pub async fn report(
     }
     within_limits(app, &host.id, app.quotas.report(&host.id, envelope.len(), now), now).await?;
     let mut db = app.store.write().await?;
-    let received = accept(&mut db, &report, envelope, sent, now).await?;
+    let received = accept(&mut db, &report, envelope, sent, now, &app.receipt_key).await?;
     let lacks = facts::lacks(&mut db, stated.manifest).await?;
     db.commit().await?;
     app.judge.wake();
@@ -148,6 +148,7 @@ async fn accept(
     envelope: &[u8],
     sent: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
+    key: &SigningKey,
 ) -> Result<DateTime<Utc>, Refusal> {
     let stated = report.statement();
     if let Some(stored) = reports::find(db, report.id()).await? {
@@ -166,7 +167,10 @@ async fn accept(
         },
     };
     let link = link::link(report.id(), stated, &near);
-    reports::add(db, report, envelope, Arrival { received: now, sent, forked: link.forked }).await?;
+    let (host, sequence) = (stated.host.clone(), stated.sequence);
+    let receipt = Receipt { host, sequence, report: report.id(), received: now, lacks: Vec::new() };
+    let arrival = Arrival { received: now, sent, forked: link.forked, receipt: seal::sign(&receipt, key)? };
+    reports::add(db, report, envelope, arrival).await?;
     hosts::heard(db, &stated.host, stated.sequence, now).await?;
     note(db, &stated.host, &link, now).await?;
     account(db, stated, &link, now).await?;
@@ -297,7 +301,7 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, Refusal> {
 }
 
 /// A public key out of its 64 hexadecimal digits; a weak one, under which anything verifies, is refused.
-fn public_key(text: &str) -> Result<VerifyingKey, Refusal> {
+pub(crate) fn public_key(text: &str) -> Result<VerifyingKey, Refusal> {
     let invalid = || Refusal::Invalid("a host's key is an Ed25519 public key of 64 hexadecimal digits".into());
     // The digits of a key are spelt as those of a digest: 32 bytes, lower case.
     let bytes: Digest = text.parse().map_err(|_| invalid())?;

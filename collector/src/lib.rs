@@ -26,4 +26,5 @@ pub mod secret;
 pub mod serve;
 pub mod silence;
 pub mod store;
+pub mod verify;
 pub mod web;

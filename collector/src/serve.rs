@@ -266,8 +266,8 @@ async fn first_account(store: &Store, hand_over: impl FnOnce(&Secret) -> anyhow:
     }
     let now = now();
     let token = accounts::add(&mut db, FIRST_ACCOUNT, &[Role::Administrator].into(), now).await?;
-    audit_log::note(&mut db, now, "collector", "user add", FIRST_ACCOUNT, "the first account, an administrator")
-        .await?;
+    let detail = format!("administrator ({})", accounts::token_words(token.hash().as_str()));
+    audit_log::note(&mut db, now, "collector", "user add", FIRST_ACCOUNT, &detail).await?;
     hand_over(&token)?;
     db.commit().await?;
     Ok(true)

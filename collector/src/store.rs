@@ -12,6 +12,7 @@ pub mod changes;
 pub mod dialect;
 pub mod drifts;
 pub mod dropped;
+pub mod evidence;
 pub mod facts;
 pub mod findings;
 pub mod hosts;

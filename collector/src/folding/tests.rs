@@ -24,7 +24,7 @@ async fn reported(db: &mut Conn, count: u64, changes: &[u64]) -> HostId {
         let report = Report { host: host.clone(), sequence, previous, time, manifest, dropped: None };
         let sealed = seal(report, &key).unwrap();
         previous = Some(sealed.verified.id());
-        let arrival = Arrival { received: time, sent: Some(time), forked: false };
+        let arrival = Arrival { received: time, sent: Some(time), forked: false, receipt: [0; 64] };
         reports::add(db, &sealed.verified, &sealed.bytes, arrival).await.unwrap();
     }
     let sql = "UPDATE hosts SET head_sequence = $1, judged_sequence = $1, state = 'active'";

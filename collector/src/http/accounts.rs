@@ -103,7 +103,8 @@ pub async fn add(
     let mut db = app.store.write().await?;
     let token = accounts::add(&mut db, &asked.name, &asked.roles, now).await?;
     let roles: Vec<&str> = asked.roles.iter().map(|role| role.name()).collect();
-    audit_log::note(&mut db, now, &caller.0.name, "user add", &asked.name, &roles.join(", ")).await?;
+    let detail = format!("{} ({})", roles.join(", "), accounts::token_words(token.hash().as_str()));
+    audit_log::note(&mut db, now, &caller.0.name, "user add", &asked.name, &detail).await?;
     db.commit().await?;
     Ok(Json(Added { name: asked.name, roles: asked.roles, token: token.reveal().to_owned() }))
 }

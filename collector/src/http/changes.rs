@@ -45,6 +45,9 @@ pub struct NewChange {
     pub implementers: Vec<String>,
 }
 
+/// What stands in the log before the digest of a record.
+pub const RECORD: &str = "record ";
+
 /// A record and where it stands.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
@@ -92,7 +95,8 @@ pub async fn add(State(app): State<App>, caller: Caller, Body(asked): Body<NewCh
     }
     let record = changes::add(&mut db, draft).await?;
     reconciling::again(&mut db, now).await?;
-    audit_log::note(&mut db, now, &caller.0.name, "change new", &record.id, &record.title).await?;
+    let detail = format!("{} ({RECORD}{})", record.title, changes::digest(&mut db, &record.id).await?);
+    audit_log::note(&mut db, now, &caller.0.name, "change new", &record.id, &detail).await?;
     db.commit().await?;
     app.judge.wake();
     Ok(Json(Shown::at(record, now)))
@@ -107,7 +111,8 @@ pub async fn approve(State(app): State<App>, caller: Caller, Path(id): Path<Stri
     record.may_approve(&caller.0.person())?;
     changes::approve(&mut db, &id, &caller.0.person(), now).await?;
     let decided = reconciling::again(&mut db, now).await?;
-    let detail = format!("{decided} open drift got another verdict");
+    let record = changes::digest(&mut db, &id).await?;
+    let detail = format!("{decided} open drift got another verdict ({RECORD}{record})");
     audit_log::note(&mut db, now, &caller.0.name, "change approve", &id, &detail).await?;
     let record = find(&mut db, &id).await?;
     db.commit().await?;

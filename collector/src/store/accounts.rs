@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use audit::change::Person;
+use audit::digest::Digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -122,6 +123,11 @@ pub async fn add(db: &mut Conn, name: &str, roles: &BTreeSet<Role>, now: DateTim
             .await?;
     }
     Ok(token)
+}
+
+/// How the log names the token an account was made with: by a digest of its stored hash, of which nothing can be made.
+pub fn token_words(token_hash: &str) -> String {
+    format!("token {}", Digest::of(token_hash.as_bytes()).short())
 }
 
 /// Whose personal token that is.

@@ -1,6 +1,7 @@
 //! Change records and their approvals. A record is never edited; who may not approve is refused here by the database too.
 
 use audit::change::{Approval, ChangeRecord, Person};
+use audit::digest::Digest;
 use chrono::{DateTime, Datelike as _, Utc};
 use sqlx::Row as _;
 
@@ -69,6 +70,13 @@ pub async fn find(db: &mut Conn, id: &str) -> Result<Option<ChangeRecord>, Refus
         Some(row) => Ok(Some(record(db, row).await?)),
         None => Ok(None),
     }
+}
+
+/// The digest of a record as it was asked for, without its approvals: the log says which record was approved.
+pub async fn digest(db: &mut Conn, id: &str) -> Result<Digest, Refusal> {
+    let row = sqlx::query("SELECT record FROM changes WHERE id = $1").bind(id).fetch_one(db).await?;
+    let record: String = row.try_get("record")?;
+    Ok(Digest::of(record.as_bytes()))
 }
 
 /// Records older than the one of year and number `before`, newest first.

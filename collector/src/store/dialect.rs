@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "silence", include_str!("../../migrations/sqlite/0003_silence.sql")),
     (4, "runs", include_str!("../../migrations/sqlite/0004_runs.sql")),
     (5, "restored", include_str!("../../migrations/sqlite/0005_restored.sql")),
+    (6, "verifiable", include_str!("../../migrations/sqlite/0006_verifiable.sql")),
 ];
 
 /// The writer's pool of one, and the readers' pool.
@@ -56,6 +57,11 @@ pub async fn open(file: &Path) -> anyhow::Result<(SqlitePool, SqlitePool)> {
 
 /// Copies the database into another file, which must be empty, as one reader sees it: writers go on.
 pub const COPY: &str = "VACUUM INTO $1";
+/// What there is besides rows, but for what SQLite made itself.
+pub const SHAPE: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+                         AND name NOT LIKE '_sqlx_%' ORDER BY type, name";
+/// The highest number ever given in a table that counts by itself.
+pub const GIVEN: &str = "SELECT seq FROM sqlite_sequence WHERE name = $1";
 /// Answers `ok`, or what is damaged first.
 pub const INTEGRITY: &str = "PRAGMA integrity_check(1)";
 /// What is deleted from now on is overwritten.
@@ -70,6 +76,15 @@ pub async fn connect(file: &Path, read_only: bool) -> Result<Conn, sqlx::Error> 
         .foreign_keys(true)
         .connect()
         .await
+}
+
+/// An empty database of this version's shape, in memory.
+pub async fn blank() -> anyhow::Result<Conn> {
+    let mut db = SqliteConnectOptions::new().in_memory(true).connect().await?;
+    for (_, _, sql) in MIGRATIONS {
+        sqlx::raw_sql((*sql).into_sql_str()).execute(&mut db).await?;
+    }
+    Ok(db)
 }
 
 /// Closes such a connection.

@@ -228,6 +228,19 @@ pub async fn open(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
     rows.into_iter().map(entry).collect()
 }
 
+/// All drift after `after`, at most [`AT_ONCE`].
+pub async fn from(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
+    let rows = sqlx::query(
+        "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
+         WHERE seq > $1 ORDER BY seq LIMIT $2",
+    )
+    .bind(after)
+    .bind(AT_ONCE)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(entry).collect()
+}
+
 /// What is open and unauthorised on active hosts and nobody was told of: by host, the numbers of the drift.
 pub async fn unalerted(db: &mut Conn) -> Result<BTreeMap<String, Vec<i64>>, Refusal> {
     let rows = sqlx::query(

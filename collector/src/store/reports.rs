@@ -42,14 +42,17 @@ pub struct Arrival {
     pub sent: Option<DateTime<Utc>>,
     /// Whether another report had its number first.
     pub forked: bool,
+    /// The collector's signature of the receipt that lacks nothing.
+    pub receipt: [u8; 64],
 }
 
 /// Keeps a report. Asks for a verified one: nothing else is evidence.
 pub async fn add(db: &mut Conn, report: &Verified<Report>, envelope: &[u8], arrival: Arrival) -> Result<(), Refusal> {
     let stated = report.statement();
     sqlx::query(
-        "INSERT INTO reports (id, host, sequence, previous, host_time, sent, received, manifest, forked, envelope)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO reports (id, host, sequence, previous, host_time, sent, received, manifest, forked, envelope,
+                              receipt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(report.id().to_string())
     .bind(stated.host.as_str())
@@ -61,6 +64,7 @@ pub async fn add(db: &mut Conn, report: &Verified<Report>, envelope: &[u8], arri
     .bind(stated.manifest.to_string())
     .bind(arrival.forked)
     .bind(envelope)
+    .bind(arrival.receipt.as_slice())
     .execute(db)
     .await?;
     Ok(())
@@ -141,7 +145,7 @@ pub async fn hosts_to_judge(db: &mut Conn) -> Result<Vec<HostId>, Refusal> {
     rows.into_iter().map(|row| parsed(row.try_get("id")?)).collect()
 }
 
-fn stored(row: Row) -> Result<Stored, Refusal> {
+pub(super) fn stored(row: Row) -> Result<Stored, Refusal> {
     let previous: Option<String> = row.try_get("previous")?;
     Ok(Stored {
         id: digest(row.try_get("id")?)?,
@@ -177,7 +181,7 @@ mod tests {
         let mut db = store.write().await.unwrap();
         let host = newcomer(&mut db, "web-1", 'a').await;
         let sealed = report(&host, 1, Digest::of(b"m"));
-        let arrival = Arrival { received: at(1), sent: None, forked: false };
+        let arrival = Arrival { received: at(1), sent: None, forked: false, receipt: [0; 64] };
         add(&mut db, &sealed.verified, &sealed.bytes, arrival).await.unwrap();
         let replaced = "INSERT OR REPLACE INTO reports (id, host, sequence, host_time, received, manifest, envelope)
              SELECT id, host, sequence, host_time, received, manifest, x'00' FROM reports";
@@ -195,7 +199,7 @@ mod tests {
         let (store, _folder) = store().await;
         let mut db = store.write().await.unwrap();
         let host = newcomer(&mut db, "web-1", 'a').await;
-        let arrival = Arrival { received: at(1), sent: None, forked: false };
+        let arrival = Arrival { received: at(1), sent: None, forked: false, receipt: [0; 64] };
         for (sequence, manifest) in [(1, b"one"), (2, b"two")] {
             let sealed = report(&host, sequence, Digest::of(manifest));
             add(&mut db, &sealed.verified, &sealed.bytes, arrival).await.unwrap();

@@ -7,8 +7,10 @@
 
 use audit::digest::Digest;
 use audit::report::{HostId, Report};
-use audit::seal;
+use audit::seal::{self, Statement};
 use chrono::{DateTime, Utc};
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 
 use super::reports::Stored;
@@ -29,6 +31,21 @@ pub struct Run {
     pub manifest: Digest,
     /// What is kept of each.
     pub links: Vec<Link>,
+}
+
+/// What the collector signs when it folds: the receipts that were signed one by one till then.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folded {
+    host: HostId,
+    first: u64,
+    manifest: Digest,
+    /// The digest of all links as they are kept.
+    links: Digest,
+}
+
+impl Statement for Folded {
+    const TYPE: &'static str = "application/vnd.plumbline.run+json";
 }
 
 /// What is kept of one folded report.
@@ -65,6 +82,21 @@ impl Run {
         self.reports(before).find(|(report, link)| !is_of(report, link.id)).map(|(report, _)| report.sequence)
     }
 
+    /// What is signed of it.
+    pub fn folded(&self) -> Folded {
+        Folded { host: self.host.clone(), first: self.first, manifest: self.manifest, links: Digest::of(&self.bytes()) }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut links = Vec::with_capacity(LINK * self.links.len());
+        for link in &self.links {
+            links.extend_from_slice(link.id.as_bytes());
+            links.extend_from_slice(&micros(link.host_time).to_be_bytes());
+            links.extend_from_slice(&micros(link.received).to_be_bytes());
+        }
+        links
+    }
+
     fn report(&self, sequence: u64, previous: Option<Digest>, link: Link) -> Report {
         let (host, manifest) = (self.host.clone(), self.manifest);
         Report { host, sequence, previous, time: link.host_time, manifest, dropped: None }
@@ -91,20 +123,15 @@ pub fn is_of(report: &Report, id: Digest) -> bool {
 }
 
 /// Folds: writes the run down and lets its reports go. In the caller's transaction.
-pub async fn fold(db: &mut Conn, run: &Run) -> Result<(), Refusal> {
-    let mut links = Vec::with_capacity(LINK * run.links.len());
-    for link in &run.links {
-        links.extend_from_slice(link.id.as_bytes());
-        links.extend_from_slice(&micros(link.host_time).to_be_bytes());
-        links.extend_from_slice(&micros(link.received).to_be_bytes());
-    }
+pub async fn fold(db: &mut Conn, run: &Run, key: &SigningKey) -> Result<(), Refusal> {
     let (first, last) = (number(run.first)?, number(run.last())?);
-    sqlx::query("INSERT INTO runs (host, first, last, manifest, links) VALUES ($1, $2, $3, $4, $5)")
+    sqlx::query("INSERT INTO runs (host, first, last, manifest, links, signature) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(run.host.as_str())
         .bind(first)
         .bind(last)
         .bind(run.manifest.to_string())
-        .bind(links)
+        .bind(run.bytes())
+        .bind(seal::sign(&run.folded(), key)?.as_slice())
         .execute(&mut *db)
         .await?;
     sqlx::query("DELETE FROM reports WHERE host = $1 AND sequence BETWEEN $2 AND $3 AND forked = 0")
@@ -180,6 +207,16 @@ pub async fn set_through(db: &mut Conn, host: &HostId, sequence: u64) -> Result<
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// The signature of the run that begins at that number.
+pub async fn signature(db: &mut Conn, host: &HostId, first: u64) -> Result<Option<Vec<u8>>, Refusal> {
+    let row = sqlx::query("SELECT signature FROM runs WHERE host = $1 AND first = $2")
+        .bind(host.as_str())
+        .bind(number(first)?)
+        .fetch_one(db)
+        .await?;
+    Ok(row.try_get("signature")?)
 }
 
 fn run(row: Row) -> Result<Run, Refusal> {
