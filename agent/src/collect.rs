@@ -67,8 +67,16 @@ pub(crate) struct Collector {
     identity: Identity,
     config: Config,
     lifecycles: Lifecycles,
-    baseline: Option<(Vec<u8>, Baseline)>,
+    baseline: Option<Judged>,
     memory: Memory,
+}
+
+/// The baseline as last read, with the texts it was made of.
+struct Judged {
+    name: String,
+    bytes: Vec<u8>,
+    extended: baselines::Extended,
+    baseline: Baseline,
 }
 
 impl Collector {
@@ -95,7 +103,7 @@ impl Collector {
     pub(crate) fn asked(&mut self) -> Vec<String> {
         // A baseline that cannot be read is the next cycle's error, not the watch's.
         let _said_by_the_cycle = self.reread_baseline();
-        let rules = self.baseline.as_ref().map(|(_, baseline)| baseline.expectations()).unwrap_or_default();
+        let rules = self.baseline.as_ref().map(|known| known.baseline.expectations()).unwrap_or_default();
         probes::ALL.iter().flat_map(|topic| topic.asked(&rules)).collect()
     }
 
@@ -143,16 +151,18 @@ impl Collector {
     /// A baseline that has become bad is an error, never a reason to judge by an old one in silence.
     fn reread_baseline(&mut self) -> anyhow::Result<()> {
         let (name, bytes) = baselines::text(self.config.baseline.as_deref())?;
-        if self.baseline.as_ref().is_none_or(|(known, _)| *known != bytes) {
-            let baseline = baselines::parse(&name, &bytes)?;
-            self.baseline = Some((bytes, baseline));
+        let same =
+            |known: &Judged| known.name == name && known.bytes == bytes && baselines::unchanged(&name, &known.extended);
+        if !self.baseline.as_ref().is_some_and(same) {
+            let (baseline, extended) = baselines::parse(&name, &bytes)?;
+            self.baseline = Some(Judged { name, bytes, extended, baseline });
         }
         Ok(())
     }
 
     fn observe(&mut self) -> anyhow::Result<(FactSet, Vec<(&'static str, ProbeFacts)>)> {
         let cycle = self.memory.begin(&self.host, Utc::now().timestamp());
-        let rules = self.baseline.as_ref().map(|(_, baseline)| baseline.expectations()).unwrap_or_default();
+        let rules = self.baseline.as_ref().map(|known| known.baseline.expectations()).unwrap_or_default();
         let mut facts = FactSet::default();
         let mut named = Vec::new();
         for topic in probes::ALL.iter().copied() {
@@ -183,7 +193,9 @@ impl Collector {
         probes: Vec<(&'static str, ProbeFacts)>,
         now: DateTime<Utc>,
     ) -> anyhow::Result<(Manifest, Summary)> {
-        let Some((_, baseline)) = &self.baseline else { bail!("no baseline was read") };
+        let Some(Judged { baseline, .. }) = &self.baseline else { bail!("no baseline was read") };
+        // Environment and roles are the collector's to say, whatever the configuration tells `check`: rules that depend on
+        // them are unknown here, and judged there.
         let findings = evaluate(baseline, &Context { now, facts, lifecycles: &self.lifecycles });
         let summary = Summary::of(&findings);
         let manifest = Manifest {

@@ -2,9 +2,11 @@
 //!
 //! Unknown keys are refused at their place. Nothing secret stands here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit::baseline::applies::Environment;
 use audit::yaml::Document;
 use serde::{Deserialize, Deserializer};
 
@@ -35,6 +37,12 @@ pub(crate) struct Config {
     /// How much the spool may hold before unchanged reports are dropped: `256MiB`.
     #[serde(deserialize_with = "size")]
     pub(crate) spool_limit: u64,
+    /// What `check` takes for this host's environment. Reports do not carry it: the collector goes by its inventory.
+    pub(crate) environment: Option<Environment>,
+    /// What `check` takes for this host's roles.
+    pub(crate) roles: Option<BTreeSet<String>>,
+    /// What `check` takes for this host's labels.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
 }
 
 impl Default for Config {
@@ -47,6 +55,9 @@ impl Default for Config {
             baseline: None,
             eol: None,
             spool_limit: 256 * 1024 * 1024,
+            environment: None,
+            roles: None,
+            labels: None,
         }
     }
 }
@@ -130,11 +141,12 @@ mod tests {
     fn the_example_says_the_defaults_and_what_it_comments_out_is_understood() {
         let example = include_str!("../../packaging/agent.yaml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        let keys = ["splay: ", "baseline: ", "eol: ", "collector: ", "ca: "];
+        let keys = ["splay: ", "baseline: ", "eol: ", "collector: ", "ca: ", "environment: ", "roles: ", "labels: "];
         let spelt_out = keys.iter().fold(example.to_owned(), |text, key| text.replace(&format!("# {key}"), key));
         let config = parse(&spelt_out).unwrap();
         assert!(config.splay.is_some() && config.baseline.is_some() && config.eol.is_some());
         assert!(config.collector.is_some() && config.ca.is_some());
+        assert!(config.environment.is_some() && config.roles.is_some() && config.labels.is_some());
     }
 
     #[test]

@@ -1,18 +1,32 @@
 //! Baselines: YAML in, typed rules out, every error with file, line, column and a hint.
 //!
 //! A rule has an id, a title, a severity, a reason, a fix, the controls it answers, and exactly one expectation, which
-//! stands under the name of the probe that judges it. The language is documented in `docs/baseline.md`.
+//! stands under the name of the probe that judges it, or under `assert`. A baseline may extend others, leave parameters to those that extend
+//! it, and say to which hosts it applies. The language is documented in `docs/baseline.md`.
+
+pub mod applies;
+mod controls;
+mod layers;
+pub mod library;
+mod merge;
+pub mod origin;
+pub mod parameters;
+mod typed;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_yaml::{Mapping, Value};
+use serde::{Deserialize, Serialize};
 
+use crate::assert::Assertion;
 use crate::digest::Digest;
 use crate::finding::Severity;
 use crate::probe::{Expectation, Topic};
 use crate::probes;
-use crate::yaml::{Complaint, Document, did_you_mean};
+use crate::yaml::Complaint;
+use applies::{AppliesTo, Condition};
+use layers::Layers;
+use library::{Library, Shipped};
 
 /// A named, versioned set of rules.
 pub struct Baseline {
@@ -24,15 +38,19 @@ pub struct Baseline {
     pub title: String,
     /// Which items need an approved change record where.
     pub control: Control,
-    /// The rules, in the order written.
+    /// The rules, in the order written. Where a rule has several forms for different hosts, they stand together.
     pub rules: Vec<Rule>,
-    /// The SHA-256 of the text.
+    /// Clauses that no host can show, and why.
+    pub cannot_show: Vec<Clause>,
+    /// Clauses a host could show, for which there is no rule yet.
+    pub to_come: Vec<Clause>,
+    /// The SHA-256 of the text; of a baseline that extends others, of all their texts.
     pub digest: Digest,
 }
 
 /// One rule.
 pub struct Rule {
-    /// Unique within the baseline.
+    /// Unique within the baseline, but for forms of one rule.
     pub id: String,
     /// One line.
     pub title: String,
@@ -44,10 +62,43 @@ pub struct Rule {
     pub fix: String,
     /// The controls it answers: `HIPAA 164.312(b)`.
     pub controls: Vec<String>,
-    /// The probe that judges it.
-    pub topic: &'static dyn Topic,
+    /// To which hosts it applies: all of these must be met.
+    pub when: Vec<Condition>,
     /// What is expected.
-    pub expect: Expectation,
+    pub check: Check,
+}
+
+/// What a rule expects, and who judges it.
+pub enum Check {
+    /// An expectation of one probe.
+    Probe(&'static dyn Topic, Expectation),
+    /// An expression over the facts of any.
+    Assert(Arc<Assertion>),
+}
+
+impl Check {
+    /// The name findings carry: the probe's, or `assert`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Probe(topic, _) => topic.name(),
+            Self::Assert(_) => ASSERT,
+        }
+    }
+}
+
+/// The key of an expression.
+pub const ASSERT: &str = "assert";
+
+/// A clause of a policy for which a baseline has no rule, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clause {
+    /// The clause: `J-9`.
+    pub clause: String,
+    /// What it asks for.
+    pub title: String,
+    /// Why no rule shows it, or what is needed for one.
+    pub why: String,
 }
 
 /// Which configuration items need an approved record, by environment: a list of item patterns (`packages/*`,
@@ -57,6 +108,11 @@ pub struct Rule {
 pub struct Control(BTreeMap<String, Vec<crate::change::ItemPattern>>);
 
 impl Control {
+    /// With what `other` says in place of what is said here, environment by environment.
+    fn lay(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().map(|(environment, patterns)| (environment.clone(), patterns.clone())));
+    }
+
     /// Whether a change to `subject` of `probe` in `environment` needs an approved record.
     pub fn asks_for_record(&self, environment: &str, probe: &str, subject: &str) -> bool {
         match self.0.get(environment) {
@@ -66,62 +122,29 @@ impl Control {
     }
 }
 
-const RULE_KEYS: [&str; 6] = ["id", "title", "severity", "why", "fix", "controls"];
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBaseline {
-    baseline: String,
-    version: u32,
-    title: String,
-    #[serde(default)]
-    control: Control,
-    rules: Vec<Mapping>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    id: String,
-    title: String,
-    severity: Severity,
-    why: String,
-    fix: String,
-    #[serde(default)]
-    controls: Vec<String>,
-}
-
 impl Baseline {
-    /// Reads a baseline; `file` is only its name, for complaints.
+    /// Reads a baseline that extends none but shipped ones; `file` is only its name, for complaints.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Complaint> {
-        let document = Document::open(file, bytes)?;
-        let raw: RawBaseline = document.parse()?;
-        if raw.rules.is_empty() {
-            return Err(document.complain("rules", "a baseline without rules would pass everything"));
-        }
-        let mut rules = Vec::new();
-        let mut ids: BTreeMap<String, usize> = BTreeMap::new();
-        for (number, mapping) in raw.rules.into_iter().enumerate() {
-            let rule = rule(&document, &format!("rules[{number}]"), mapping)?;
-            if let Some(first) = ids.insert(rule.id.clone(), number) {
-                let message = format!("the id `{}` is already that of rule {}", rule.id, first + 1);
-                return Err(document.complain(&format!("rules[{number}].id"), &message));
-            }
-            rules.push(rule);
-        }
-        Ok(Self {
-            name: raw.baseline,
-            version: raw.version,
-            title: raw.title,
-            control: raw.control,
-            rules,
-            digest: Digest::of(bytes),
-        })
+        Self::load(file, bytes, &Shipped)
     }
 
-    /// The probes its rules ask, without repeats.
+    /// Reads a baseline and what it extends.
+    pub fn load(file: &str, bytes: &[u8], library: &dyn Library) -> Result<Self, Complaint> {
+        typed::baseline(&Layers::read(file, bytes, library)?).map(|(baseline, _)| baseline)
+    }
+
+    /// The probes its rules ask, without repeats; with the one that tells the operating system, where a rule depends on it.
     pub fn probes(&self) -> Vec<&'static str> {
-        let mut names: Vec<&str> = self.rules.iter().map(|rule| rule.topic.name()).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for rule in &self.rules {
+            match &rule.check {
+                Check::Probe(topic, _) => names.push(topic.name()),
+                Check::Assert(assertion) => names.extend(assertion.probes()),
+            }
+            if rule.conditions().any(AppliesTo::asks_os) {
+                names.push(<probes::eol::Eol as crate::probe::Probe>::NAME);
+            }
+        }
         names.sort_unstable();
         names.dedup();
         names
@@ -129,120 +152,24 @@ impl Baseline {
 
     /// What the rules expect, each of its own probe.
     pub fn expectations(&self) -> Vec<Expectation> {
-        self.rules.iter().map(|rule| rule.expect.clone()).collect()
+        let of = |rule: &Rule| match &rule.check {
+            Check::Probe(_, expect) => Some(expect.clone()),
+            Check::Assert(_) => None,
+        };
+        self.rules.iter().filter_map(of).collect()
+    }
+
+    /// Whether a finding depends on what only the collector's inventory says of a host.
+    pub fn asks_inventory(&self) -> bool {
+        self.rules.iter().any(|rule| rule.conditions().any(AppliesTo::asks_inventory))
     }
 }
 
-fn rule(document: &Document<'_>, path: &str, mapping: Mapping) -> Result<Rule, Complaint> {
-    let mut common = Mapping::new();
-    let mut expectation: Option<(&'static dyn Topic, Value)> = None;
-    for (key, value) in mapping {
-        let Some(name) = key.as_str().map(str::to_owned) else {
-            return Err(document.complain(path, "a rule's keys are text"));
-        };
-        let own = format!("{path}.{name}");
-        if RULE_KEYS.contains(&name.as_str()) {
-            common.insert(key, value);
-        } else if let Some(topic) = probes::find(&name) {
-            if let Some((other, _)) = expectation {
-                let message = format!("a rule has one expectation, and this one already asks `{}`", other.name());
-                return Err(document.complain_of_key(&own, &message, Some("make it two rules".into())));
-            }
-            expectation = Some((topic, value));
-        } else {
-            let known: Vec<&str> = RULE_KEYS.into_iter().chain(probes::names()).collect();
-            let message = format!("`{name}` is neither a key of a rule nor a probe");
-            return Err(document.complain_of_key(&own, &message, did_you_mean(&name, &known)));
-        }
+impl Rule {
+    fn conditions(&self) -> impl Iterator<Item = &AppliesTo> {
+        self.when.iter().flat_map(|condition| condition.any.iter().flatten())
     }
-    let raw: RawRule = serde_path_to_error::deserialize(Value::Mapping(common)).map_err(|error| {
-        let inner = error.path().to_string();
-        let at = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
-        document.complain(&at, &error.inner().to_string())
-    })?;
-    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if raw.id.is_empty() || raw.id.len() > 80 || !raw.id.chars().all(valid) {
-        let message = "an id is lower-case letters, digits and hyphens, at most 80";
-        return Err(document.complain(&format!("{path}.id"), message));
-    }
-    let Some((topic, value)) = expectation else {
-        let message = format!("rule `{}` expects nothing", raw.id);
-        let hint = format!("give it one of: {}", probes::names().join(", "));
-        return Err(document.complain_of_key(&format!("{path}.id"), &message, Some(hint)));
-    };
-    let expect = topic.expectation(value).map_err(|bad| {
-        let inner = bad.path.trim_matches('.');
-        let own = format!("{path}.{}", topic.name());
-        let at = match inner {
-            "" => own,
-            index if index.starts_with('[') => format!("{own}{index}"),
-            key => format!("{own}.{key}"),
-        };
-        document.complain(&at, &bad.message)
-    })?;
-    Ok(Rule {
-        id: raw.id,
-        title: raw.title,
-        severity: raw.severity,
-        why: raw.why,
-        fix: raw.fix,
-        controls: raw.controls,
-        topic,
-        expect,
-    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEAD: &str = "baseline: b\nversion: 1\ntitle: t\nrules:\n";
-    const RULE: &str = "  - id: one\n    title: t\n    severity: low\n    why: w\n    fix: f\n";
-
-    fn complaint(text: &str) -> String {
-        Baseline::parse("b.yaml", text.as_bytes()).err().expect("refused").to_string()
-    }
-
-    #[test]
-    fn an_unknown_probe_is_pointed_at_with_the_nearest_name() {
-        let said = complaint(&format!("{HEAD}{RULE}    package:\n      present: [x]\n"));
-        assert!(said.starts_with("b.yaml:10:5: `package` is neither"), "{said}");
-        assert!(said.ends_with("did you mean `packages`?"), "{said}");
-    }
-
-    #[test]
-    fn a_mistake_inside_an_expectation_is_pointed_at() {
-        let said = complaint(&format!("{HEAD}{RULE}    packages:\n      presnt: [x]\n"));
-        assert!(said.starts_with("b.yaml:11:7: unknown field `presnt`"), "{said}");
-        let said = complaint(&format!("{HEAD}{RULE}    packages:\n      present: 3\n"));
-        assert!(said.starts_with("b.yaml:11:16: "), "{said}");
-    }
-
-    #[test]
-    fn a_duplicate_id_names_the_rule_that_had_it_first() {
-        let rule = format!("{RULE}    packages: {{present: [x]}}\n");
-        let said = complaint(&format!("{HEAD}{rule}{rule}"));
-        assert!(said.starts_with("b.yaml:11:9: the id `one` is already that of rule 1"), "{said}");
-    }
-
-    #[test]
-    fn a_rule_without_expectation_or_with_two_is_refused() {
-        assert!(complaint(&format!("{HEAD}{RULE}")).contains("expects nothing"));
-    }
-
-    #[test]
-    fn an_unknown_severity_suggests_the_nearest() {
-        let text = format!("{HEAD}{RULE}    packages: {{present: [x]}}\n").replace("severity: low", "severity: hihg");
-        let said = complaint(&text);
-        assert!(said.starts_with("b.yaml:7:15: unknown variant `hihg`"), "{said}");
-        assert!(said.contains("did you mean `high`?"), "{said}");
-    }
-
-    #[test]
-    fn the_shipped_baselines_are_accepted() {
-        for text in [crate::shipped::LINUX_SERVER, crate::shipped::WORKSTATION] {
-            let parsed = Baseline::parse("shipped", text.as_bytes());
-            assert!(parsed.is_ok(), "{}", parsed.err().map_or_else(String::new, |error| error.to_string()));
-        }
-    }
-}
+mod tests;

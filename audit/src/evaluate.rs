@@ -2,11 +2,12 @@
 //!
 //! The agent and the collector both judge with [`evaluate`]; the same inputs give the same findings, sorted.
 
-use crate::baseline::{Baseline, Rule};
+use crate::baseline::applies::{self, Applies, Traits};
+use crate::baseline::{Baseline, Check, Rule};
 use crate::facts::FactSet;
 use crate::finding::{Finding, Judgement, Status};
 use crate::host::{Gap, GapKind, Host};
-use crate::probe::{Context, Expectation, Topic};
+use crate::probe::{Context, Expectation};
 use crate::probes;
 
 /// Observes everything `wanted` names and what those need; all probes where `wanted` is empty. `rules` are the expectations
@@ -24,19 +25,49 @@ pub fn observe(host: &dyn Host, wanted: &[&str], rules: &[Expectation]) -> FactS
     facts
 }
 
-/// Every rule's findings, sorted by rule in the baseline's order, then by subject.
+/// Every rule's findings, sorted by rule in the baseline's order, then by subject, where nothing is known of the host
+/// beside its facts.
 pub fn evaluate(baseline: &Baseline, context: &Context<'_>) -> Vec<Finding> {
-    baseline.rules.iter().flat_map(|rule| judge(rule, context)).collect()
+    evaluate_for(baseline, context, &Traits::default())
+}
+
+/// The same of a host of which the inventory says `traits`.
+pub fn evaluate_for(baseline: &Baseline, context: &Context<'_>, traits: &Traits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // The forms of one rule stand together; at most one of them applies.
+    for forms in baseline.rules.chunk_by(|a, b| a.id == b.id) {
+        let mut instead = None;
+        let mut judged = false;
+        for rule in forms {
+            match applies::decide(&rule.when, traits, context.facts) {
+                Applies::Yes => {
+                    findings.extend(judge(rule, context));
+                    judged = true;
+                    break;
+                }
+                Applies::Unknown(why) => instead = Some((Status::Unknown, rule, why)),
+                Applies::No(why) if instead.is_none() => instead = Some((Status::NotApplicable, rule, why)),
+                Applies::No(_) => {}
+            }
+        }
+        if let (false, Some((status, rule, why))) = (judged, instead) {
+            let said = Judgement::new(status, rule.check.name(), "a host the rule applies to", why);
+            findings.push(finding(rule, said));
+        }
+    }
+    findings
 }
 
 fn judge(rule: &Rule, context: &Context<'_>) -> Vec<Finding> {
-    let topic = rule.topic;
-    let mut judgements = match context.facts.get(topic.name()) {
-        Some(facts) => topic.judge(&rule.expect, facts, context).unwrap_or_else(|| silence(topic)),
-        None => silence(topic),
+    let mut judgements = match &rule.check {
+        Check::Probe(topic, expect) => match context.facts.get(topic.name()) {
+            Some(facts) => topic.judge(expect, facts, context).unwrap_or_default(),
+            None => Vec::new(),
+        },
+        Check::Assert(assertion) => assertion.judge(context),
     };
     if judgements.is_empty() {
-        judgements = silence(topic);
+        judgements = silence(rule.check.name());
     }
     judgements.sort();
     judgements.dedup();
@@ -44,15 +75,15 @@ fn judge(rule: &Rule, context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// A probe that said nothing has not passed.
-fn silence(topic: &dyn Topic) -> Vec<Judgement> {
-    let gap = Gap::new(GapKind::Failed, topic.name(), "the probe gave no answer");
-    vec![Judgement::new(Status::Unknown, topic.name(), "an answer", gap.to_string())]
+fn silence(probe: &str) -> Vec<Judgement> {
+    let gap = Gap::new(GapKind::Failed, probe, "the probe gave no answer");
+    vec![Judgement::new(Status::Unknown, probe, "an answer", gap.to_string())]
 }
 
 fn finding(rule: &Rule, judgement: Judgement) -> Finding {
     Finding {
         rule: rule.id.clone(),
-        probe: rule.topic.name().to_owned(),
+        probe: rule.check.name().to_owned(),
         subject: judgement.subject,
         status: judgement.status,
         severity: rule.severity,

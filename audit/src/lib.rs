@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod apt;
+pub mod assert;
 pub mod baseline;
 pub mod change;
 pub mod digest;
@@ -28,6 +29,7 @@ pub mod probes;
 pub mod reconcile;
 pub mod report;
 pub mod seal;
+pub mod shape;
 pub mod shipped;
 pub mod silence;
 pub mod version;

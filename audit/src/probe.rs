@@ -15,6 +15,7 @@ use crate::facts::{AnyFacts, FactSet, Facts, Observed};
 use crate::finding::Judgement;
 use crate::host::{Declared, Gap, Host, Question};
 use crate::lifecycle::Lifecycles;
+use crate::shape::Shape;
 
 /// Whether an observation would have shown a subject, had it been there.
 pub type Looked = Box<dyn Fn(&str) -> bool>;
@@ -144,6 +145,18 @@ pub trait Topic: Sync {
     fn say(&self, item: &Value) -> String;
     /// The same of an item's JSON, without making more of it than the probe's own type.
     fn say_json(&self, item: &str) -> String;
+    /// What its expectation and its facts are made of.
+    fn shapes(&self) -> Shapes;
+}
+
+/// The shapes of a probe's types.
+pub struct Shapes {
+    /// What a rule can ask.
+    pub expectation: Shape,
+    /// An item's value.
+    pub item: Shape,
+    /// A state's value.
+    pub state: Shape,
 }
 
 /// The erasure of `P`.
@@ -246,5 +259,9 @@ impl<P: Probe> Topic for Erased<P> {
             Ok(item) => P::say(&item),
             Err(_) => item.to_owned(),
         }
+    }
+
+    fn shapes(&self) -> Shapes {
+        Shapes { expectation: Shape::of::<P::Expect>(), item: Shape::of::<P::Item>(), state: Shape::of::<P::State>() }
     }
 }

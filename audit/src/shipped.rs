@@ -8,11 +8,10 @@ pub const WORKSTATION: &str = include_str!("../../baselines/workstation.yaml");
 /// When software reaches its end of life.
 pub const END_OF_LIFE: &str = include_str!("../../baselines/end-of-life.yaml");
 
+/// The baselines that ship, by name: what `extends` and `--baseline` know.
+pub const BASELINES: [(&str, &str); 2] = [("linux-server", LINUX_SERVER), ("workstation", WORKSTATION)];
+
 /// The shipped baseline called `name`.
 pub fn baseline(name: &str) -> Option<&'static str> {
-    match name {
-        "linux-server" => Some(LINUX_SERVER),
-        "workstation" => Some(WORKSTATION),
-        _ => None,
-    }
+    BASELINES.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
 }

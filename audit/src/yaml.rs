@@ -4,6 +4,7 @@
 //! large, nested too deep, too many values, aliases (a few lines of them can stand for gigabytes), a key twice.
 //! The typed parse knows *which* key was wrong (serde_path_to_error); an index from the event parser knows *where* it is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -67,8 +68,8 @@ impl std::error::Error for Complaint {}
 /// A document that was accepted, with the place of each of its nodes.
 #[derive(Debug)]
 pub struct Document<'a> {
-    file: &'a str,
-    text: &'a str,
+    file: Cow<'a, str>,
+    text: Cow<'a, str>,
     places: BTreeMap<String, Place>,
     /// Trusted, and without places.
     shipped: bool,
@@ -89,20 +90,13 @@ struct Position {
 impl<'a> Document<'a> {
     /// Refuses what no honest document holds, and notes where everything stands.
     pub fn open(file: &'a str, bytes: &'a [u8]) -> Result<Self, Complaint> {
-        let whole = |message: String| Complaint {
-            file: file.into(),
-            line: 0,
-            column: 0,
-            message,
-            hint: None,
-            source: String::new(),
-        };
         if bytes.len() > MAX_BYTES {
-            return Err(whole(format!("{} bytes, more than the {MAX_BYTES} allowed", bytes.len())));
+            return Err(whole(file, format!("{} bytes, more than the {MAX_BYTES} allowed", bytes.len())));
         }
         let text = std::str::from_utf8(bytes)
-            .map_err(|error| whole(format!("not UTF-8 after byte {}", error.valid_up_to())))?;
-        let mut document = Self { file, text, places: BTreeMap::new(), shipped: false };
+            .map_err(|error| whole(file, format!("not UTF-8 after byte {}", error.valid_up_to())))?;
+        let places = BTreeMap::new();
+        let mut document = Self { file: Cow::Borrowed(file), text: Cow::Borrowed(text), places, shipped: false };
         if let Some(before) = text.lines().position(|line| line.len() > MAX_LINE) {
             let at = Position { line: before + 1, column: 1 };
             return Err(document.at(at, format!("a line of more than {MAX_LINE} bytes"), None));
@@ -111,16 +105,39 @@ impl<'a> Document<'a> {
         Ok(document)
     }
 
+    /// The same, keeping what it was read from: documents that name each other outlive the reading of one.
+    pub fn own(file: &str, bytes: &[u8]) -> Result<Document<'static>, Complaint> {
+        let Document { file, text, places, shipped } = Document::open(file, bytes)?;
+        let (file, text) = (Cow::Owned(file.into_owned()), Cow::Owned(text.into_owned()));
+        Ok(Document { file, text, places, shipped })
+    }
+
+    /// The file's name as given.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The line on which the node at `path` begins, from 1; `None` where there is no such node, or no places.
+    pub fn line(&self, path: &str) -> Option<usize> {
+        self.places.get(path).map(|place| place.key.unwrap_or(place.value).line)
+    }
+
     /// A document that ships inside the program, which the tests open as they open any other: read without a second
     /// pass for its places. Half of what a check spends on YAML is saved so.
     pub fn shipped(file: &'static str, text: &'static str) -> Document<'static> {
-        Document { file, text, places: BTreeMap::new(), shipped: true }
+        let places = BTreeMap::new();
+        Document { file: Cow::Borrowed(file), text: Cow::Borrowed(text), places, shipped: true }
     }
 
     /// The document as a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Complaint> {
         if self.shipped
-            && let Ok(parsed) = serde_yaml::from_str(self.text)
+            && let Ok(parsed) = serde_yaml::from_str(&self.text)
         {
             return Ok(parsed);
         }
@@ -132,7 +149,7 @@ impl<'a> Document<'a> {
 
     /// The document untyped.
     pub fn value(&self) -> Result<serde_yaml::Value, Complaint> {
-        serde_yaml::from_str(self.text).map_err(|error| {
+        serde_yaml::from_str(&self.text).map_err(|error| {
             let at = error
                 .location()
                 .map_or(Position { line: 1, column: 1 }, |at| Position { line: at.line(), column: at.column() });
@@ -165,6 +182,12 @@ impl<'a> Document<'a> {
         self.at(position, message.to_owned(), hint)
     }
 
+    /// A complaint about the *value* at `path`, with a hint of the caller's.
+    pub fn complain_at(&self, path: &str, message: &str, hint: Option<String>) -> Complaint {
+        let position = self.nearest(path).map_or(Position { line: 1, column: 1 }, |place| place.value);
+        self.at(position, message.to_owned(), hint)
+    }
+
     fn nearest(&self, path: &str) -> Option<&Place> {
         let mut path = path;
         loop {
@@ -178,7 +201,7 @@ impl<'a> Document<'a> {
     fn at(&self, at: Position, message: String, hint: Option<String>) -> Complaint {
         let source = self.text.lines().nth(at.line.saturating_sub(1)).unwrap_or("");
         Complaint {
-            file: self.file.to_owned(),
+            file: self.file.clone().into_owned(),
             line: at.line,
             column: at.column,
             message,
@@ -189,7 +212,7 @@ impl<'a> Document<'a> {
 
     fn index(&self) -> Result<BTreeMap<String, Place>, Complaint> {
         let mut index = Index::default();
-        for event in Parser::new_from_str(self.text) {
+        for event in Parser::new_from_str(&self.text) {
             let (event, span) = event.map_err(|error| {
                 let at = Position { line: error.marker().line(), column: error.marker().col() + 1 };
                 self.at(at, format!("not YAML: {}", error.info()), None)
@@ -198,6 +221,10 @@ impl<'a> Document<'a> {
         }
         Ok(index.places)
     }
+}
+
+fn whole(file: &str, message: String) -> Complaint {
+    Complaint { file: file.into(), line: 0, column: 0, message, hint: None, source: String::new() }
 }
 
 fn position(span: Span) -> Position {

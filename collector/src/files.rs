@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use audit::baseline::library::Library;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// The largest file that is read: a bundle of all public certificate authorities is a quarter of it.
 pub const MOST: u64 = 1024 * 1024;
@@ -24,6 +27,35 @@ pub fn read_to(file: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(ErrorKind::InvalidData, format!("more than the {} KiB that are read", most / 1024)));
     }
     Ok(bytes)
+}
+
+/// The files that stand beside a baseline, which it may extend: in its own folder or below, through no symbolic link.
+pub struct Beside(PathBuf);
+
+impl Beside {
+    /// Beside the file at `path`.
+    pub fn of(path: &Path) -> Self {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self(folder.to_owned())
+    }
+}
+
+impl Library for Beside {
+    fn beside(&self, path: &str) -> Result<Vec<u8>, String> {
+        let read = || -> io::Result<Vec<u8>> {
+            let folder = rustix::fs::open(&self.0, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            let file = File::from(rustix::fs::openat2(folder, path, flags, Mode::empty(), within)?);
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+            }
+            let mut bytes = Vec::new();
+            file.take(MOST + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|error| error.to_string())
+    }
 }
 
 /// The same as text.

@@ -246,7 +246,7 @@ fn baseline(config: &Config) -> anyhow::Result<Baseline> {
         return Ok(Baseline::parse("linux-server.yaml", shipped::LINUX_SERVER.as_bytes())?);
     };
     let bytes = files::read(file).with_context(|| format!("reading the baseline {}", file.display()))?;
-    Ok(Baseline::parse(&file.display().to_string(), &bytes)?)
+    Ok(Baseline::load(&file.display().to_string(), &bytes, &files::Beside::of(file))?)
 }
 
 fn lifecycles(config: &Config) -> anyhow::Result<Lifecycles> {

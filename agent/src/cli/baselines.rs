@@ -1,10 +1,13 @@
 //! Which baseline a command judges by: the file or shipped name given, else the host's own, else `linux-server`.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use audit::baseline::Baseline;
+use audit::baseline::library::Library;
 use audit::lifecycle::Lifecycles;
 use audit::shipped;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::{Usage, given};
 
@@ -16,7 +19,38 @@ const FALLBACK: &str = "linux-server";
 /// The baseline at `given`: a file, or the name of a shipped one.
 pub(crate) fn load(given: Option<&Path>) -> anyhow::Result<Baseline> {
     let (name, bytes) = text(given)?;
-    parse(&name, &bytes)
+    parse(&name, &bytes).map(|(baseline, _)| baseline)
+}
+
+/// The files that stand beside a baseline, which it may extend: in its own folder or below, through no symbolic link and no `..`, so
+/// that a baseline from elsewhere cannot make the agent read and quote what it likes.
+pub(crate) struct Beside {
+    folder: PathBuf,
+    /// What was read: the agent looks again whether it has changed.
+    read: RefCell<Vec<(String, Vec<u8>)>>,
+}
+
+impl Beside {
+    /// Beside the file at `path`.
+    pub(crate) fn of(path: &Path) -> Self {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self { folder: folder.to_owned(), read: RefCell::default() }
+    }
+}
+
+impl Library for Beside {
+    fn beside(&self, path: &str) -> Result<Vec<u8>, String> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let folder = rustix::fs::open(&self.folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            let file = std::fs::File::from(rustix::fs::openat2(folder, path, flags, Mode::empty(), within)?);
+            given::bytes_of(file)
+        };
+        let bytes = read().map_err(|error| error.to_string())?;
+        self.read.borrow_mut().push((path.to_owned(), bytes.clone()));
+        Ok(bytes)
+    }
 }
 
 /// Its name for complaints, and its text.
@@ -32,9 +66,20 @@ pub(crate) fn text(given: Option<&Path>) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((name, given::document(path, "the baseline")?))
 }
 
-/// The baseline in `bytes`.
-pub(crate) fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<Baseline> {
-    Baseline::parse(name, bytes).map_err(|complaint| Usage(complaint.to_string()).into())
+/// What a baseline extends beside itself: names and texts.
+pub(crate) type Extended = Vec<(String, Vec<u8>)>;
+
+/// The baseline in `bytes`, read from `name`, and the files beside it that it extends.
+pub(crate) fn parse(name: &str, bytes: &[u8]) -> anyhow::Result<(Baseline, Extended)> {
+    let beside = Beside::of(Path::new(name));
+    let baseline = Baseline::load(name, bytes, &beside).map_err(|complaint| Usage(complaint.to_string()))?;
+    Ok((baseline, beside.read.into_inner()))
+}
+
+/// Whether the files beside the baseline at `name` still hold what they did.
+pub(crate) fn unchanged(name: &str, extended: &Extended) -> bool {
+    let beside = Beside::of(Path::new(name));
+    extended.iter().all(|(path, bytes)| beside.beside(path).is_ok_and(|now| now == *bytes))
 }
 
 /// The end-of-life dates in the file at `given`, else those that ship with the agent.
@@ -62,6 +107,32 @@ mod tests {
         assert!(load(Some(&path)).err().unwrap().is::<Usage>());
         assert!(load(Some(&folder.path().join("none"))).err().unwrap().is::<Usage>());
         assert!(load(Some(Path::new("/dev/zero"))).err().unwrap().is::<Usage>());
+    }
+
+    #[test]
+    fn what_a_baseline_extends_is_read_beneath_its_own_folder_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("own")).unwrap();
+        write("secret.yaml", "root:x:0:0\n");
+        write("own/base.yaml", audit::shipped::WORKSTATION);
+        std::os::unix::fs::symlink("../secret.yaml", folder.path().join("own/link.yaml")).unwrap();
+        std::os::unix::fs::symlink("..", folder.path().join("own/up")).unwrap();
+        let extending = |name: &str| {
+            write("own/b.yaml", &format!("baseline: b\nversion: 1\ntitle: t\nextends: {name}\n"));
+            load(Some(&folder.path().join("own/b.yaml"))).map_err(|error| error.to_string())
+        };
+        assert_eq!(extending("base.yaml").unwrap().name, "b");
+        for bad in ["link.yaml", "up/secret.yaml", "../secret.yaml"] {
+            let said = extending(bad).err().unwrap();
+            assert!(said.contains("b.yaml:4:10: ") && !said.contains("root:x"), "{said}");
+        }
+        let name = folder.path().join("own/b.yaml").display().to_string();
+        extending("base.yaml").unwrap();
+        let (_, extended) = parse(&name, &std::fs::read(&name).unwrap()).unwrap();
+        assert!(extended.len() == 1 && unchanged(&name, &extended));
+        write("own/base.yaml", audit::shipped::LINUX_SERVER);
+        assert!(!unchanged(&name, &extended));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `plumbline check`: judges this host, or the root file system at a folder, and prints what deviates.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use audit::baseline::applies::{ENVIRONMENTS, Traits};
 use audit::digest::Digest;
-use audit::evaluate::{evaluate, observe};
+use audit::evaluate::{evaluate_for, observe};
 use audit::finding::{Finding, Severity, Summary, exit_code};
 use audit::probe::Context;
 use audit::report::HostId;
@@ -36,6 +38,15 @@ pub(super) struct Check {
     /// The configuration. Where none is given: /etc/plumbline/agent.yaml if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What to take for the host's environment, where a rule applies to some only; the configuration's otherwise.
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = ENVIRONMENTS)]
+    environment: Option<String>,
+    /// What to take for its roles. May be given more than once; `--role ''` says that it has none.
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
+    /// What to take for its labels. May be given more than once.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -70,7 +81,8 @@ impl Check {
         let lifecycles = baselines::lifecycles(config.eol.as_deref())?;
         let host = Live::open(self.root.as_deref())?;
         let facts = observe(&host, &baseline.probes(), &baseline.expectations());
-        let findings = evaluate(&baseline, &Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles });
+        let context = Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles };
+        let findings = evaluate_for(&baseline, &context, &self.traits(&config));
         let id = self.id()?;
         let name = host.name();
         match self.format {
@@ -88,6 +100,18 @@ impl Check {
         Ok(exit_code(&findings, self.fail_on.severity()))
     }
 
+    /// What is said of this host: by flags, else by the configuration, else nothing.
+    fn traits(&self, config: &Config) -> Traits {
+        let own = config.environment.as_ref().map(|environment| environment.name().to_owned());
+        let roles: BTreeSet<String> = self.role.iter().filter(|role| !role.is_empty()).cloned().collect();
+        let labels: BTreeMap<String, String> = self.label.iter().cloned().collect();
+        Traits {
+            environment: self.environment.clone().or(own),
+            roles: if self.role.is_empty() { config.roles.clone() } else { Some(roles) },
+            labels: if self.label.is_empty() { config.labels.clone() } else { Some(labels) },
+        }
+    }
+
     /// Judging needs no enrolment: an identity that is not there, or not readable, is left out. That of this machine is
     /// not said of a root file system elsewhere.
     fn id(&self) -> Result<Option<HostId>, Usage> {
@@ -96,6 +120,11 @@ impl Check {
         let identity = Identity::load(&given::state(folder)?);
         Ok(identity.ok().flatten().map(|identity| identity.host))
     }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a label is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The answer for programs.

@@ -17,7 +17,11 @@ use crate::state::State;
 pub(super) fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     // A FIFO or device must not block or be endless: opened without waiting, read up to the cap.
     let flags = rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits().cast_signed();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    bytes_of(std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+}
+
+/// The same of a file that is open, without waiting.
+pub(super) fn bytes_of(file: std::fs::File) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }

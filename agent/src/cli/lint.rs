@@ -7,6 +7,7 @@ use audit::yaml::Complaint;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::baselines::Beside;
 use super::given::bounded;
 use super::{Format, printer, safe_text};
 
@@ -50,7 +51,7 @@ impl Lint {
             .map(|path| {
                 let name = path.display().to_string();
                 let parsed = match bounded(path) {
-                    Ok(bytes) => Baseline::parse(&name, &bytes),
+                    Ok(bytes) => Baseline::load(&name, &bytes, &Beside::of(path)),
                     Err(error) => Err(unreadable(&name, &error)),
                 };
                 (name, parsed)

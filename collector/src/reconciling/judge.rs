@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use audit::baseline::Baseline;
+use audit::baseline::applies::Traits;
 use audit::change::ChangeRecord;
 use audit::digest::Digest;
 use audit::drift::{self, Drift};
-use audit::evaluate::evaluate;
+use audit::evaluate::{evaluate, evaluate_for};
 use audit::facts::{FactSet, Observed};
 use audit::finding::Finding;
 use audit::host::{Gap, GapKind};
@@ -119,8 +120,10 @@ pub fn judge(case: &Case<'_>) -> Result<Outcome, Refusal> {
         // The host's own instant where it can be believed: then both sides judge at the same moment.
         let at = if trusted { case.report.host_time } else { case.report.received };
         let context = Context { now: at, facts: &facts, lifecycles: case.lifecycles };
-        let findings = evaluate(case.baseline, &context);
-        if trusted && let Some(words) = disagreement(case, &findings)? {
+        let findings = evaluate_for(case.baseline, &context, &traits(case.host));
+        // The agent is not told environment and roles: it is held to what it could know.
+        let alike = case.baseline.asks_inventory().then(|| evaluate(case.baseline, &context));
+        if trusted && let Some(words) = disagreement(case, alike.as_ref().unwrap_or(&findings))? {
             outcome.notes.push((Kind::Disagreement, case.report.manifest.to_string(), words));
         }
         outcome.findings = Some(findings);
@@ -128,11 +131,21 @@ pub fn judge(case: &Case<'_>) -> Result<Outcome, Refusal> {
     Ok(outcome)
 }
 
+/// What the inventory says of the host. It has no labels yet: rules that ask for one are unknown.
+fn traits(host: &Host) -> Traits {
+    let roles = host.roles.iter().cloned().collect();
+    Traits { environment: Some(host.environment.name().to_owned()), roles: Some(roles), labels: None }
+}
+
 /// A name for everything the findings depend on; days too, for dates pass.
 fn judged_with(case: &Case<'_>, seen: Seen) -> String {
     let parts = [case.report.manifest, case.baseline.digest, case.lifecycles.digest];
-    let parts: Vec<String> =
+    let mut parts: Vec<String> =
         parts.iter().map(Digest::to_string).chain([seen.latest.date_naive().to_string()]).collect();
+    if case.baseline.asks_inventory() {
+        parts.push(case.host.environment.name().to_owned());
+        parts.extend(case.host.roles.iter().cloned());
+    }
     Digest::of(parts.join(" ").as_bytes()).to_string()
 }
 
