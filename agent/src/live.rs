@@ -9,6 +9,7 @@ mod command;
 mod daemons;
 mod fs;
 mod iptables;
+mod kernel;
 pub(crate) mod nft;
 mod ntp;
 pub(crate) mod sys;
@@ -139,6 +140,7 @@ impl Host for Live {
             Question::Ip6tablesNft => iptables::ask(&iptables::NFT6),
             Question::IptablesLegacy => iptables::ask(&iptables::LEGACY),
             Question::Ip6tablesLegacy => iptables::ask(&iptables::LEGACY6),
+            Question::KernelRelease => kernel::ask(),
         }
     }
 }

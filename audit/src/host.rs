@@ -181,4 +181,6 @@ pub enum Question {
     IptablesLegacy,
     /// The same of `ip6tables-legacy-save`.
     Ip6tablesLegacy,
+    /// The release of the running kernel, as uname(2) gives it.
+    KernelRelease,
 }

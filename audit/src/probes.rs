@@ -4,6 +4,7 @@ pub mod admins;
 pub mod eol;
 pub mod files;
 pub mod firewall;
+pub mod kernel;
 pub mod packages;
 pub mod services;
 pub mod time;
@@ -19,6 +20,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<admins::Admins>::new(),
     &Erased::<services::Services>::new(),
     &Erased::<files::Files>::new(),
+    &Erased::<kernel::Kernel>::new(),
 ];
 
 /// The probe called `name`.
