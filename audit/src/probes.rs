@@ -1,6 +1,7 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
 pub mod admins;
+pub mod containers;
 pub mod eol;
 pub mod files;
 pub mod firewall;
@@ -21,6 +22,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<services::Services>::new(),
     &Erased::<files::Files>::new(),
     &Erased::<kernel::Kernel>::new(),
+    &Erased::<containers::Containers>::new(),
 ];
 
 /// The probe called `name`.

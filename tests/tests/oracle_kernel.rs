@@ -11,10 +11,18 @@ use std::process::Command;
 
 use plumbline_tests::agent::plumbline;
 use plumbline_tests::processes::run;
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// Knuth's generator: the same trees each time.
+struct Random(u64);
+
+impl Random {
+    fn within(&mut self, from: usize, to: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        from + (self.0 >> 33) as usize % (to - from)
+    }
+}
 
 fn facts(root: Option<&Path>) -> Value {
     let mut facts = plumbline(&["facts", "kernel", "--format", "json"]);
@@ -75,7 +83,8 @@ fn every_readable_sysctl_is_as_sysctl_says() {
     let (mut agreed, mut moving, mut wrong) = (0, 0, Vec::new());
     for (key, value) in &before {
         match found.get(key) {
-            Some((status, _)) if status == "pass" => agreed += 1,
+            // It is in force, and another value is configured.
+            Some((status, said)) if status == "pass" || said.starts_with(&format!("{value} now, but ")) => agreed += 1,
             _ if after.get(key) != Some(value) => moving += 1,
             other => wrong.push(format!("{key}: sysctl {value:?}, plumbline {other:?}")),
         }
@@ -105,17 +114,17 @@ const GLOBS: [&str; 4] = [
 const FOLDERS: [&str; 4] = ["etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d"];
 
 /// A tree of sysctl.d as an administrator and three packages might have left it.
-fn tree(random: &mut SmallRng, systemd: bool) -> TempDir {
+fn tree(random: &mut Random, systemd: bool) -> TempDir {
     let root = TempDir::with_prefix("plumbline-sysctl-").unwrap();
     for folder in FOLDERS {
         fs::create_dir_all(root.path().join(folder)).unwrap();
-        for number in 0..random.random_range(0..4) {
-            let name = format!("{}0-{}.conf", random.random_range(1..5), ["a", "b"][number % 2]);
+        for number in 0..random.within(0, 4) {
+            let name = format!("{}0-{}.conf", random.within(1, 5), ["a", "b"][number % 2]);
             let path = root.path().join(folder).join(name);
             if path.symlink_metadata().is_ok() {
                 continue;
             }
-            match random.random_range(0..10) {
+            match random.within(0, 10) {
                 0 => symlink("/dev/null", &path).unwrap(),
                 1 => fs::write(&path, "").unwrap(),
                 _ => fs::write(&path, lines(random, systemd)).unwrap(),
@@ -132,18 +141,18 @@ fn tree(random: &mut SmallRng, systemd: bool) -> TempDir {
     root
 }
 
-fn lines(random: &mut SmallRng, globs: bool) -> String {
+fn lines(random: &mut Random, globs: bool) -> String {
     let mut text = String::from("# a comment\n; another\n\n");
-    for _ in 0..random.random_range(1..6) {
-        let mut key = KEYS[random.random_range(0..KEYS.len())].to_owned();
-        if globs && random.random_range(0..4) == 0 {
-            key = GLOBS[random.random_range(0..GLOBS.len())].to_owned();
-        } else if random.random_range(0..4) == 0 {
+    for _ in 0..random.within(1, 6) {
+        let mut key = KEYS[random.within(0, KEYS.len())].to_owned();
+        if globs && random.within(0, 4) == 0 {
+            key = GLOBS[random.within(0, GLOBS.len())].to_owned();
+        } else if random.within(0, 4) == 0 {
             key = key.replace('.', "/");
         }
-        let value = if key.contains("arp_ignore") { random.random_range(0..4) } else { random.random_range(0..2) };
-        let (dash, equals) = (["", "-"][random.random_range(0..2)], ["=", " = ", "  =\t"][random.random_range(0..3)]);
-        match random.random_range(0..12) {
+        let value = if key.contains("arp_ignore") { random.within(0, 4) } else { random.within(0, 2) };
+        let (dash, equals) = (["", "-"][random.within(0, 2)], ["=", " = ", "  =\t"][random.within(0, 3)]);
+        match random.within(0, 12) {
             0 if globs => writeln!(text, "-{key}").unwrap(),
             1 => writeln!(text, "  {dash}{key}{equals}{value}  ").unwrap(),
             _ => writeln!(text, "{dash}{key}{equals}{value}").unwrap(),
@@ -171,7 +180,7 @@ fn in_force() -> String {
 
 #[test]
 fn configured_sysctls_are_what_systemd_makes_of_the_files() {
-    let random = &mut SmallRng::seed_from_u64(20_261_122);
+    let random = &mut Random(20_261_122);
     let (mut agreed, mut cases, mut wrong) = (0, 0, Vec::new());
     for number in 0..40 {
         let root = tree(random, true);
@@ -180,7 +189,7 @@ fn configured_sysctls_are_what_systemd_makes_of_the_files() {
         let said = inside(
             root.path(),
             &format!(
-                "{apply}\n/usr/lib/systemd/systemd-sysctl --prefix=/proc/sys/net 2>/dev/null || true\n{}",
+                "{apply}\n/usr/lib/systemd/systemd-sysctl --prefix=net 2>/dev/null || true\n{}",
                 in_force()
             ),
         );
@@ -204,7 +213,7 @@ fn configured_sysctls_are_what_systemd_makes_of_the_files() {
 
 #[test]
 fn without_systemd_configured_sysctls_are_what_procps_makes_of_the_files() {
-    let random = &mut SmallRng::seed_from_u64(7);
+    let random = &mut Random(7);
     let (mut cases, mut wrong) = (0, Vec::new());
     for number in 0..20 {
         let root = tree(random, false);
@@ -234,11 +243,11 @@ fn what_modprobe_is_told_is_what_it_shows() {
     let root = TempDir::with_prefix("plumbline-modprobe-").unwrap();
     let folder = root.path().join("etc/modprobe.d");
     fs::create_dir_all(&folder).unwrap();
-    let random = &mut SmallRng::seed_from_u64(11);
+    let random = &mut Random(11);
     let mut text = String::new();
     for number in 0..200 {
         let module = format!("mod-{}_{}", number % 90, ["a", "b-c"][number % 2]);
-        match random.random_range(0..6) {
+        match random.within(0, 6) {
             0 => writeln!(text, "blacklist {module}").unwrap(),
             1 => writeln!(text, "install {module} /bin/{}", ["false", "true"][number % 2]).unwrap(),
             2 => writeln!(text, "  options {module} x=1 \\\n  y={number}").unwrap(),
@@ -258,7 +267,8 @@ fn what_modprobe_is_told_is_what_it_shows() {
         if !module.starts_with("mod_") || !["blacklist", "install", "options", "softdep", "remove"].contains(word) {
             continue;
         }
-        let said = [&[*word], rest].concat().join(" ");
+        // kmod leaves out the blank before `post:` when it prints.
+        let said = [&[*word], rest].concat().join(" ").replace("post:", " post:").replace("  post:", " post:");
         let known = expected.entry((*module).to_owned()).or_default();
         let repeated = ["install ", "remove "]
             .iter()
