@@ -7,6 +7,7 @@ pub mod files;
 pub mod firewall;
 pub mod kernel;
 pub mod packages;
+pub mod scheduled;
 pub mod services;
 pub mod time;
 
@@ -23,6 +24,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<files::Files>::new(),
     &Erased::<kernel::Kernel>::new(),
     &Erased::<containers::Containers>::new(),
+    &Erased::<scheduled::Scheduled>::new(),
 ];
 
 /// The probe called `name`.

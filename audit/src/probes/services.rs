@@ -91,7 +91,7 @@ use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
 use crate::host::{Gap, GapKind, Host, Question, path_text};
 use crate::probe::{Context, Probe};
-use tree::{Origin, Tree};
+use tree::Tree;
 
 pub use enablement::Enablement;
 pub use expect::{Expect, UnitName};
@@ -263,9 +263,7 @@ fn subject_of(of: &str) -> String {
 
 fn unit(tree: &Tree<'_>, name: &str) -> Result<Unit, Gap> {
     let decided = enablement::decide(tree, name)?;
-    let wants =
-        tree.folders.iter().filter(|folder| folder.origin != Origin::Transient).flat_map(|folder| &folder.wants);
-    let by = wants.filter(|(_, link, _)| link == name).map(|(by, ..)| by.clone()).collect();
+    let by = tree.wanted_by(name);
     let mut unit = Unit { enablement: Some(decided.enablement), by, ..Unit::default() };
     match decided.enablement {
         Enablement::Alias => unit.alias_of = Some(decided.name),

@@ -61,12 +61,12 @@ impl Enablement {
 }
 
 /// What was found out about one unit's file.
-pub(super) struct Decided {
-    pub(super) enablement: Enablement,
+pub(in crate::probes) struct Decided {
+    pub(in crate::probes) enablement: Enablement,
     /// The file it is loaded from, and its folder's number; `None` where it is masked or bad.
-    pub(super) file: Option<(PathBuf, usize)>,
+    pub(in crate::probes) file: Option<(PathBuf, usize)>,
     /// The name it goes by in the end: another one for an alias.
-    pub(super) name: String,
+    pub(in crate::probes) name: String,
 }
 
 /// systemd's own `UNIT_FILE_FOLLOW_SYMLINK_MAX`.
@@ -86,7 +86,7 @@ enum End {
 }
 
 /// Decides the unit called `name`.
-pub(super) fn decide(tree: &Tree<'_>, name: &str) -> Result<Decided, Gap> {
+pub(in crate::probes) fn decide(tree: &Tree<'_>, name: &str) -> Result<Decided, Gap> {
     let found = follow(tree, name)?;
     let (own, path, folder, target) = match found {
         End::Masked(folder) => {

@@ -1,7 +1,7 @@
 //! The folders systemd loads units from, in its order, read once: files, links and where they lead, `*.wants` folders and
 //! drop-ins. Source: systemd.unit(5), "UNIT FILE LOAD PATH".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -163,7 +163,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Every name there is a file or a link of, outside transient folders, and every instance that is wanted.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(in crate::probes) fn names(&self) -> Vec<String> {
         let steady = || self.folders.iter().filter(|folder| folder.origin != Origin::Transient);
         let files = steady().flat_map(|folder| folder.units.keys());
         let wanted = steady().flat_map(|folder| folder.wants.iter().map(|(_, link, _)| link));
@@ -171,6 +171,13 @@ impl<'a> Tree<'a> {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The units whose folders link to `name`.
+    pub(in crate::probes) fn wanted_by(&self, name: &str) -> BTreeSet<String> {
+        let steady = self.folders.iter().filter(|folder| folder.origin != Origin::Transient);
+        let wants = steady.flat_map(|folder| &folder.wants).filter(|(_, link, _)| link == name);
+        wants.map(|(by, ..)| by.clone()).collect()
     }
 
     /// The strongest file called `name`, with the number of its folder.
