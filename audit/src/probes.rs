@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod packages;
 pub mod scheduled;
 pub mod services;
+pub mod sshd;
 pub mod time;
 
 use crate::probe::{Erased, Topic};
@@ -25,6 +26,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<kernel::Kernel>::new(),
     &Erased::<containers::Containers>::new(),
     &Erased::<scheduled::Scheduled>::new(),
+    &Erased::<sshd::Sshd>::new(),
 ];
 
 /// The probe called `name`.
