@@ -2,6 +2,7 @@
 
 pub mod admins;
 pub mod containers;
+pub mod certificates;
 pub mod eol;
 pub mod files;
 pub mod firewall;
@@ -27,6 +28,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<containers::Containers>::new(),
     &Erased::<scheduled::Scheduled>::new(),
     &Erased::<sshd::Sshd>::new(),
+    &Erased::<certificates::Certificates>::new(),
 ];
 
 /// The probe called `name`.

@@ -53,11 +53,11 @@
 //! Paths the host's own baseline does not name: where only the collector's does, the answer is unknown and says so. ACLs and
 //! capabilities of what a link leads to. Default ACLs of folders.
 
-mod accounts;
+pub(crate) mod accounts;
 mod expect;
 mod judge;
 mod observe;
-mod paths;
+pub(crate) mod paths;
 mod rights;
 
 use std::collections::BTreeMap;

@@ -12,16 +12,16 @@ use crate::host::{Gap, Host};
 const MAX_LINES: usize = 200_000;
 
 /// Names by number.
-pub(super) struct Names(Result<BTreeMap<u32, String>, Gap>);
+pub(crate) struct Names(Result<BTreeMap<u32, String>, Gap>);
 
 impl Names {
     /// Of users.
-    pub(super) fn users(host: &dyn Host) -> Self {
+    pub(crate) fn users(host: &dyn Host) -> Self {
         Self::read(host, "/etc/passwd")
     }
 
     /// Of groups.
-    pub(super) fn groups(host: &dyn Host) -> Self {
+    pub(crate) fn groups(host: &dyn Host) -> Self {
         Self::read(host, "/etc/group")
     }
 
@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// The name of `number`, or its digits.
-    pub(super) fn of(&self, number: u32) -> String {
+    pub(crate) fn of(&self, number: u32) -> String {
         let name = self.0.as_ref().ok().and_then(|names| names.get(&number));
         name.cloned().unwrap_or_else(|| number.to_string())
     }

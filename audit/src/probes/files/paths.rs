@@ -13,11 +13,11 @@ use crate::host::{EntryKind, Gap, GapKind, Host, path_text};
 use crate::probe::Looked;
 
 /// The prefix of the items that say what was looked at.
-pub(super) const ASKED: &str = "asked:";
+pub(crate) const ASKED: &str = "asked:";
 /// The prefix of sums.
-pub(super) const SHA256: &str = "sha256:";
+pub(crate) const SHA256: &str = "sha256:";
 /// The most names all globs of a baseline may have to look at.
-pub(super) const MAX_WALKED: usize = 50_000;
+pub(crate) const MAX_WALKED: usize = 50_000;
 
 /// The longest path a rule may name, in bytes; limits.h has 4096 for any.
 const MAX_LENGTH: usize = 1024;
@@ -92,12 +92,12 @@ impl Asking {
     }
 
     /// The folder a glob begins in, as the subjects below it begin.
-    pub(super) fn below(&self) -> String {
+    pub(crate) fn below(&self) -> String {
         format!("{}/", path_text(&self.base))
     }
 
     /// What has to be admitted to see all of it.
-    pub(super) fn reads(&self) -> Vec<String> {
+    pub(crate) fn reads(&self) -> Vec<String> {
         let mut reads = vec![self.text.clone()];
         if let Some(glob) = &self.glob {
             reads.push(path_text(&self.base));
@@ -108,7 +108,7 @@ impl Asking {
 
     /// Everything on `host` that is meant. `walked` counts the names looked at; folders that could not be listed are told
     /// with their gaps.
-    pub(super) fn find(&self, host: &dyn Host, walked: &mut usize) -> (Vec<PathBuf>, Vec<(PathBuf, Gap)>) {
+    pub(crate) fn find(&self, host: &dyn Host, walked: &mut usize) -> (Vec<PathBuf>, Vec<(PathBuf, Gap)>) {
         let Some(glob) = &self.glob else { return (vec![self.base.clone()], Vec::new()) };
         let (mut found, mut gaps) = (Vec::new(), Vec::new());
         let mut folders = vec![self.base.clone()];
@@ -167,7 +167,7 @@ fn glob(text: &str) -> Result<globset::Glob, globset::Error> {
 }
 
 /// See [`crate::probe::Probe::looked`]: by the `asked:` items of an observation, which subjects it would have shown.
-pub(super) fn looked(seen: &mut dyn Iterator<Item = &str>) -> Looked {
+pub(crate) fn looked(seen: &mut dyn Iterator<Item = &str>) -> Looked {
     let (mut paths, mut sums) = (GlobSetBuilder::new(), GlobSetBuilder::new());
     let mut asked = BTreeSet::new();
     for text in seen.filter_map(|subject| subject.strip_prefix(ASKED)) {
