@@ -7,6 +7,7 @@ pub mod eol;
 pub mod files;
 pub mod firewall;
 pub mod kernel;
+pub mod logging;
 pub mod packages;
 pub mod scheduled;
 pub mod services;
@@ -29,6 +30,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<scheduled::Scheduled>::new(),
     &Erased::<sshd::Sshd>::new(),
     &Erased::<certificates::Certificates>::new(),
+    &Erased::<logging::Logging>::new(),
 ];
 
 /// The probe called `name`.
