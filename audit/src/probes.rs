@@ -1,8 +1,8 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
 pub mod admins;
-pub mod containers;
 pub mod certificates;
+pub mod containers;
 pub mod eol;
 pub mod files;
 pub mod firewall;

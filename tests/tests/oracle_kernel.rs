@@ -188,10 +188,7 @@ fn configured_sysctls_are_what_systemd_makes_of_the_files() {
             for of in all default lo; do echo 0 > /proc/sys/net/ipv4/conf/$of/arp_ignore; echo 0 > /proc/sys/net/ipv4/conf/$of/rp_filter; done";
         let said = inside(
             root.path(),
-            &format!(
-                "{apply}\n/usr/lib/systemd/systemd-sysctl --prefix=net 2>/dev/null || true\n{}",
-                in_force()
-            ),
+            &format!("{apply}\n/usr/lib/systemd/systemd-sysctl --prefix=net 2>/dev/null || true\n{}", in_force()),
         );
         let values: Vec<&str> = said.split_whitespace().collect();
         assert_eq!(values.len(), KEYS.len(), "{said}");

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::facts::FactSet;
 use crate::probes::eol::Eol;
-use crate::version::Constraint;
+use crate::version::{Constraint, Order};
 
 /// The environments an inventory has.
 pub const ENVIRONMENTS: [&str; 4] = ["production", "staging", "development", "utility"];
@@ -247,7 +247,7 @@ fn system(systems: &[System], facts: &FactSet) -> Applies {
         let Some(version) = &own.version else {
             return Applies::Unknown(format!("which release of {} this is: it names none", own.id));
         };
-        let admitted: Result<Vec<bool>, _> = system.versions.iter().map(|wanted| wanted.admits(version)).collect();
+        let admitted: Result<Vec<bool>, _> = system.versions.iter().map(|wanted| wanted.admits(Order::Dpkg, version)).collect();
         match admitted {
             Ok(admitted) if admitted.iter().all(|admits| *admits) => return Applies::Yes,
             Ok(_) => {}
