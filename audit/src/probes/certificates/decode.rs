@@ -106,14 +106,16 @@ fn signature(algorithm: &AlgorithmIdentifier<'_>) -> String {
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let text = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(cut((*name).to_owned())),
-        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+    let text = |name: &GeneralName<'_>| {
+        if let GeneralName::DNSName(name) = name {
+            return Some(cut((*name).to_owned()));
+        }
+        let GeneralName::IPAddress(bytes) = name else { return None };
+        match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
             (Ok(four), _) => Some(std::net::Ipv4Addr::from(four).to_string()),
             (_, Ok(sixteen)) => Some(std::net::Ipv6Addr::from(sixteen).to_string()),
             (Err(_), Err(_)) => None,
-        },
-        _ => None,
+        }
     };
     names.value.general_names.iter().filter_map(text).take(MAX_NAMES).collect()
 }
