@@ -60,7 +60,7 @@ fn sysctls(asked: &BTreeMap<String, String>, root: Option<&Path>) -> BTreeMap<St
 
 /// `sysctl -a`, a value of several lines made one.
 fn listed() -> BTreeMap<String, String> {
-    let said = run(&mut Command::new("sysctl").arg("-a").env("LANG", "C.UTF-8")).stdout;
+    let said = run(Command::new("sysctl").arg("-a").env("LANG", "C.UTF-8")).stdout;
     let mut values: BTreeMap<String, String> = BTreeMap::new();
     for (key, value) in
         said.lines().filter_map(|line| line.split_once(" = ").or(line.strip_suffix(" =").map(|key| (key, ""))))
