@@ -141,6 +141,7 @@ impl Host for Live {
             Question::IptablesLegacy => iptables::ask(&iptables::LEGACY),
             Question::Ip6tablesLegacy => iptables::ask(&iptables::LEGACY6),
             Question::KernelRelease => kernel::ask(),
+            Question::KernelVersion => kernel::ask_version(),
         }
     }
 }

@@ -183,4 +183,6 @@ pub enum Question {
     Ip6tablesLegacy,
     /// The release of the running kernel, as uname(2) gives it.
     KernelRelease,
+    /// Its version, which tells one build of a release from another, as uname(2) gives it.
+    KernelVersion,
 }

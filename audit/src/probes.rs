@@ -9,6 +9,7 @@ pub mod firewall;
 pub mod kernel;
 pub mod logging;
 pub mod packages;
+pub mod patches;
 pub mod scheduled;
 pub mod services;
 pub mod sshd;
@@ -19,6 +20,7 @@ use crate::probe::{Erased, Topic};
 /// Every probe, in the order reports show them.
 pub static ALL: &[&dyn Topic] = &[
     &Erased::<packages::Packages>::new(),
+    &Erased::<patches::Patches>::new(),
     &Erased::<eol::Eol>::new(),
     &Erased::<time::Time>::new(),
     &Erased::<firewall::Firewall>::new(),

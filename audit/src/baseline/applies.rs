@@ -247,7 +247,8 @@ fn system(systems: &[System], facts: &FactSet) -> Applies {
         let Some(version) = &own.version else {
             return Applies::Unknown(format!("which release of {} this is: it names none", own.id));
         };
-        let admitted: Result<Vec<bool>, _> = system.versions.iter().map(|wanted| wanted.admits(Order::Dpkg, version)).collect();
+        let admitted: Result<Vec<bool>, _> =
+            system.versions.iter().map(|wanted| wanted.admits(Order::Dpkg, version)).collect();
         match admitted {
             Ok(admitted) if admitted.iter().all(|admits| *admits) => return Applies::Yes,
             Ok(_) => {}

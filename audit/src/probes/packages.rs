@@ -74,7 +74,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
 use crate::host::{Gap, GapKind, Host, Question};
 use crate::probe::{Context, Probe};
@@ -131,6 +131,11 @@ impl Package {
 pub struct Origin {
     /// The subjects of the packages, sorted.
     pub packages: Vec<String>,
+}
+
+/// What dpkg's database alone holds; `None` where there is none. For probes that compare it with what is on offer.
+pub(super) fn of_dpkg(host: &dyn Host) -> Option<Observed<Package>> {
+    dpkg::read(host)
 }
 
 impl Probe for Packages {
