@@ -10,7 +10,9 @@ pub mod kernel;
 pub mod logging;
 pub mod packages;
 pub mod patches;
+pub mod platform;
 pub mod scheduled;
+pub mod separation;
 pub mod services;
 pub mod sshd;
 pub mod time;
@@ -33,6 +35,8 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<sshd::Sshd>::new(),
     &Erased::<certificates::Certificates>::new(),
     &Erased::<logging::Logging>::new(),
+    &Erased::<separation::Separation>::new(),
+    &Erased::<platform::Platform>::new(),
 ];
 
 /// The probe called `name`.

@@ -64,6 +64,7 @@
 //!
 //! - `sysctls`: the value in force is one of these. Where another is configured, that is a deviation too: it comes with the next
 //!   boot. Of a root at rest what is configured is judged. A `*` stands for one part of a key (an interface), and all are judged.
+//!   What only the collector's baseline names, the host did not look at: the answer is unknown.
 //! - `loaded`: each is loaded. `only_modules`: these and no others are; globs.
 //! - `disabled`: each is not loaded, and modprobe is told `install NAME /bin/false` (or `true`), or it is blacklisted on the kernel's
 //!   command line by `module_blacklist`. `blacklist` in modprobe.d alone keeps nobody from loading a module by name.

@@ -67,8 +67,9 @@ fn sysctls(key: &str, values: &Values, facts: &Seen) -> Vec<Judgement> {
         .map(|(prefix, gap)| Judgement::unseen(gap, prefix, values.texts().join(" or ")))
         .collect();
     let keys = facts.state.seen.keys().filter_map(|subject| subject.strip_prefix("sysctl:"));
-    told.extend(keys.filter(|own| sysctl::means(key, own)).map(|own| one_sysctl(own, values, facts)));
-    if told.is_empty() {
+    let keys = keys.filter(|own| !sysctl::is_glob(own) && sysctl::means(key, own));
+    told.extend(keys.map(|own| one_sysctl(own, values, facts)));
+    if !sysctl::was_looked_at(key, &facts.state) || told.is_empty() {
         told.push(one_sysctl(key, values, facts));
     }
     told
@@ -80,7 +81,8 @@ fn one_sysctl(key: &str, values: &Values, facts: &Seen) -> Judgement {
     let expected = texts.join(" or ");
     let configured = sysctl::configured_for(&facts.items, key);
     let hidden = facts.items.gap_for(&subject);
-    match (facts.state.seen.get(&subject), configured) {
+    let now = facts.state.seen.get(&subject).filter(|value| *value != sysctl::ABSENT && !sysctl::is_glob(key));
+    match (now, configured) {
         (Some(now), _) if !texts.contains(now) => {
             let observed = match configured {
                 Some(setting) if setting.value != *now => format!("{now}, and configured as {}", Kernel::say(setting)),
@@ -104,12 +106,13 @@ fn one_sysctl(key: &str, values: &Values, facts: &Seen) -> Judgement {
                 |gap| Judgement::unseen(gap, &subject, &expected),
             )
         }
-        (None, setting) => at_rest(subject, &expected, &texts, setting, facts),
+        (None, setting) => at_rest(key, &expected, &texts, setting, facts),
     }
 }
 
 /// Of a root at rest what is configured is judged; of a running kernel without the key nothing can be.
-fn at_rest(subject: String, expected: &str, texts: &[String], setting: Option<&Setting>, facts: &Seen) -> Judgement {
+fn at_rest(key: &str, expected: &str, texts: &[String], setting: Option<&Setting>, facts: &Seen) -> Judgement {
+    let subject = format!("sysctl:{key}");
     match (facts.state.gap_for(&subject), setting) {
         (Some(gap), Some(setting)) if gap.is_not_live() => {
             Judgement::when(texts.contains(&setting.value), subject, expected, Kernel::say(setting))
@@ -119,7 +122,11 @@ fn at_rest(subject: String, expected: &str, texts: &[String], setting: Option<&S
             Judgement::unseen(hidden, subject, expected)
         }
         (Some(gap), _) => Judgement::unseen(gap, subject, expected),
-        (None, _) => Judgement::new(Status::NotApplicable, subject, expected, "this kernel has no such key"),
+        (None, _) if sysctl::was_looked_at(key, &facts.state) => {
+            Judgement::new(Status::NotApplicable, subject, expected, "this kernel has no such key")
+        }
+        // A rule that only the collector knows.
+        (None, _) => Judgement::new(Status::Unknown, subject, expected, "the host was not asked to look at it"),
     }
 }
 

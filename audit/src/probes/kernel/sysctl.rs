@@ -14,6 +14,16 @@ const LEGACY: &str = "/etc/sysctl.conf";
 /// The most keys that may be configured, or asked for.
 const MOST: usize = 2000;
 
+/// In place of the value of a key that was looked for and is not there.
+pub(super) const ABSENT: &str = "(absent)";
+/// In place of the value of a glob whose keys were all looked at.
+const EXPANDED: &str = "(each looked at)";
+
+/// Whether this host looked at `key`, which may be a glob.
+pub(super) fn was_looked_at(key: &str, state: &Observed<String>) -> bool {
+    TABLE.contains(&key) || state.seen.contains_key(&format!("sysctl:{key}"))
+}
+
 /// The keys that are always looked at: what hardening guides ask for, and what changes what other facts mean.
 const TABLE: [&str; 62] = [
     "dev.tty.ldisc_autoload",
@@ -194,7 +204,7 @@ pub(super) fn configured_for<'a>(items: &'a Observed<Setting>, key: &str) -> Opt
 
 pub(super) fn effective(host: &dyn Host, rules: &[&Expect], state: &mut Observed<String>) {
     for key in TABLE {
-        read(host, key, state);
+        read(host, key, state, false);
     }
     let asked = rules.iter().flat_map(|rule| rule.sysctls.keys());
     for key in asked {
@@ -202,7 +212,7 @@ pub(super) fn effective(host: &dyn Host, rules: &[&Expect], state: &mut Observed
         if is_glob(&key) {
             expand(host, &key, state)
         } else {
-            read(host, &key, state)
+            read(host, &key, state, true)
         }
         if state.seen.len() > MOST {
             return state.hide("sysctl:", too_many("sysctls asked for", MOST));
@@ -210,7 +220,8 @@ pub(super) fn effective(host: &dyn Host, rules: &[&Expect], state: &mut Observed
     }
 }
 
-fn read(host: &dyn Host, key: &str, state: &mut Observed<String>) {
+/// With `told`, a key that is not there is said to be absent, so that it is not taken for one that nobody looked at.
+fn read(host: &dyn Host, key: &str, state: &mut Observed<String>, told: bool) {
     let subject = format!("sysctl:{key}");
     if state.seen.contains_key(&subject) {
         return;
@@ -222,8 +233,11 @@ fn read(host: &dyn Host, key: &str, state: &mut Observed<String>) {
         Ok(bytes) => {
             state.seen.insert(subject, blanks(&String::from_utf8_lossy(&bytes)));
         }
-        // A kernel without it.
-        Err(gap) if gap.is_missing() => {}
+        Err(gap) if gap.is_missing() => {
+            if told {
+                state.seen.insert(subject, ABSENT.to_owned());
+            }
+        }
         Err(gap) => state.hide(subject, gap),
     }
 }
@@ -252,6 +266,7 @@ fn expand(host: &dyn Host, pattern: &str, state: &mut Observed<String>) {
         found = next;
     }
     for key in found {
-        read(host, &key, state);
+        read(host, &key, state, false);
     }
+    state.seen.insert(format!("sysctl:{pattern}"), EXPANDED.to_owned());
 }

@@ -129,6 +129,15 @@ fn a_glob_asks_of_every_interface() {
 }
 
 #[test]
+fn what_the_host_was_not_asked_for_is_unknown() {
+    let facts = observed(&debian(), &[]);
+    for yaml in ["sysctls: {net.ipv4.tcp_rmem: 1}", "sysctls: {\"net.ipv4.conf.*.rp_filter\": 1}"] {
+        let told = judge::judge(&expect(yaml), &facts);
+        assert!(told.iter().any(|one| one.status == Status::Unknown), "{told:?}");
+    }
+}
+
+#[test]
 fn without_systemd_the_old_file_counts_last() {
     let host = Recorded::new()
         .file("/etc/sysctl.conf", "kernel.sysrq = 1\n")
