@@ -1,5 +1,6 @@
 //! The list of probes: one line each. A topic's file under `probes/` holds everything else about it.
 
+pub mod accounts;
 pub mod admins;
 pub mod certificates;
 pub mod containers;
@@ -37,6 +38,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<logging::Logging>::new(),
     &Erased::<separation::Separation>::new(),
     &Erased::<platform::Platform>::new(),
+    &Erased::<accounts::Accounts>::new(),
 ];
 
 /// The probe called `name`.

@@ -19,6 +19,7 @@
 //! | `sudo-group:GROUP:NAME` | a member of another group that a sudo rule names | `sudo-group:dba:ava` |
 //! | `same-uid:NAME` | an account that shares the user id of an administrator, and so the rights | `same-uid:ava2` |
 //! | `sudo:WHO:HOSTS:(RUNAS)` | what sudo lets WHO run on HOSTS as RUNAS, in the order that decides | `sudo:%sudo:ALL:(ALL:ALL)` |
+//! | `key:NAME:FINGERPRINT` | a key that logs in as an administrator, with its options | `key:root:SHA256:…` |
 //! | `sudo:Defaults…:NAME` | a setting of sudo, its scope as sudoers writes it | `sudo:Defaults:ava:authenticate` |
 //!
 //! Aliases are taken apart, so a user added to a `User_Alias` appears by name, and a command added to a `Cmnd_Alias` is
@@ -47,6 +48,8 @@
 //!   uid0: [root]                    # accounts with user id 0: at most these
 //!   nopasswd: forbidden             # sudo without a password; or a list of those who may: [deploy, "%ci"]
 //!   group_members: {docker: [ava]}  # members of a group: at most these
+//!   keys: {root: ["SHA256:…"]}      # keys that log in as an administrator: these and no others
+//!   key_files: safe                 # their files, and the folders above, are writable by nobody else
 //!   sudoers_files: safe             # sudo's files belong to root and nobody else can write them
 //! ```
 //!
@@ -64,25 +67,27 @@
 //!   nor regular expressions compiled.
 //! - Rules are judged for every host they name, not only this one, and exceptions (`ALL, !/bin/su`) are not believed:
 //!   sudoers(5) itself says they are easily circumvented. Where two rules meet, the more generous one is judged.
-//! - polkit's own rules, doas, setuid programs, capabilities and SSH keys of root.
+//! - polkit's own rules, doas, setuid programs and capabilities. Keys that a command or a certificate brings, or that
+//!   stand where `AuthorizedKeysFile` says: `keys` is unknown there.
 
-mod accounts;
+pub(in crate::probes) mod accounts;
 mod aliases;
 mod collect;
 mod expect;
 mod grammar;
 mod judge;
+mod keys;
 mod lexer;
 mod literals;
 mod options;
 mod policy;
 mod power;
 mod readings;
-mod rules;
+pub(in crate::probes) mod rules;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(in crate::probes) mod text;
 mod token;
 
 use std::collections::BTreeMap;
@@ -137,6 +142,16 @@ pub enum Item {
         as_groups: Vec<String>,
         /// What is allowed and denied, in order: the last match decides.
         grants: Vec<Grant>,
+    },
+    /// `key:NAME:FINGERPRINT`.
+    Key {
+        /// `ssh-ed25519`.
+        of: String,
+        /// What comes with it: `command="…"`, `from="…"`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<String>,
+        /// Where it stands.
+        file: String,
     },
     /// `sudo:Defaults…:NAME`.
     Default {
@@ -258,11 +273,19 @@ impl Probe for Admins {
         "/usr/etc/sudoers",
         "/usr/etc/sudoers.d",
         "/usr/etc/sudoers.d/*",
+        "/root",
+        "/root/.ssh",
+        "/root/.ssh/authorized_keys",
+        "/root/.ssh/authorized_keys2",
+        "/home/*",
+        "/home/*/.ssh",
+        "/home/*/.ssh/authorized_keys",
+        "/home/*/.ssh/authorized_keys2",
         "/etc/hostname",
         "/proc/sys/kernel/hostname",
     ];
     const ASKS: &'static [Question] = &[];
-    const NEEDS: &'static [&'static str] = &[];
+    const NEEDS: &'static [&'static str] = &["sshd"];
     type Item = Item;
     type State = State;
     type Expect = Expect;
@@ -271,8 +294,8 @@ impl Probe for Admins {
         collect::collect(host)
     }
 
-    fn judge(expect: &Expect, facts: &Facts<Item, State>, _context: &Context<'_>) -> Vec<Judgement> {
-        judge::judge(expect, facts)
+    fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Context<'_>) -> Vec<Judgement> {
+        judge::judge(expect, facts, context)
     }
 
     fn say(item: &Item) -> String {
@@ -296,6 +319,8 @@ fn say(item: &Item) -> String {
         Item::Sudo { as_users, as_groups, grants, .. } => {
             format!("{}{}", commands(grants), as_whom(as_users, as_groups))
         }
+        Item::Key { of, options, .. } if options.is_empty() => of.clone(),
+        Item::Key { of, options, .. } => format!("{of} with {}", options.join(",")),
         Item::Default { name, settings, .. } => {
             let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
             said.join(", ")

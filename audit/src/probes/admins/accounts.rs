@@ -9,40 +9,44 @@ use crate::host::{Gap, GapKind, Host, gap};
 
 /// One line of `/etc/passwd`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) name: Vec<u8>,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) shell: Vec<u8>,
+pub(in crate::probes) struct Account {
+    pub(in crate::probes) name: Vec<u8>,
+    /// The second field: never part of facts, it may be a password's hash.
+    pub(in crate::probes) password: Vec<u8>,
+    pub(in crate::probes) uid: u32,
+    pub(in crate::probes) gid: u32,
+    pub(in crate::probes) home: Vec<u8>,
+    pub(in crate::probes) shell: Vec<u8>,
 }
 
 /// One line of `/etc/group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) name: Vec<u8>,
-    pub(super) gid: u32,
-    pub(super) members: Vec<Vec<u8>>,
+pub(in crate::probes) struct Group {
+    pub(in crate::probes) name: Vec<u8>,
+    pub(in crate::probes) gid: u32,
+    pub(in crate::probes) members: Vec<Vec<u8>>,
 }
 
 /// What was read, and what of it could not be understood.
-pub(super) struct Table<T> {
-    pub(super) lines: Vec<T>,
-    pub(super) gaps: Vec<Gap>,
+pub(in crate::probes) struct Table<T> {
+    pub(in crate::probes) lines: Vec<T>,
+    pub(in crate::probes) gaps: Vec<Gap>,
     /// `+` and `-` lines, which stand for a directory's entries.
-    pub(super) compat: Option<Gap>,
+    pub(in crate::probes) compat: Option<Gap>,
 }
 
 /// The accounts of `host`.
-pub(super) fn accounts(host: &dyn Host) -> Table<Account> {
+pub(in crate::probes) fn accounts(host: &dyn Host) -> Table<Account> {
     table(host, "/etc/passwd", 7, |fields| {
-        let [name, _password, uid, gid, rest @ ..] = fields else { return None };
-        let shell = rest.get(2).copied().unwrap_or_default().to_vec();
-        Some(Account { name: named(name)?, uid: number(uid)?, gid: number(gid)?, shell })
+        let [name, password, uid, gid, rest @ ..] = fields else { return None };
+        let field = |at: usize| rest.get(at).copied().unwrap_or_default().to_vec();
+        let (name, password) = (named(name)?, password.to_vec());
+        Some(Account { name, password, uid: number(uid)?, gid: number(gid)?, home: field(1), shell: field(2) })
     })
 }
 
 /// The groups of `host`.
-pub(super) fn groups(host: &dyn Host) -> Table<Group> {
+pub(in crate::probes) fn groups(host: &dyn Host) -> Table<Group> {
     table(host, "/etc/group", 5, |fields| {
         let [name, _password, gid, rest @ ..] = fields else { return None };
         let members = match rest {
@@ -55,7 +59,13 @@ pub(super) fn groups(host: &dyn Host) -> Table<Group> {
     })
 }
 
-fn table<T>(host: &dyn Host, path: &str, most: usize, line: impl Fn(&[&[u8]]) -> Option<T>) -> Table<T> {
+/// The lines of a file with fields between colons, at most `most`, those that are not understood as gaps.
+pub(in crate::probes) fn table<T>(
+    host: &dyn Host,
+    path: &str,
+    most: usize,
+    line: impl Fn(&[&[u8]]) -> Option<T>,
+) -> Table<T> {
     let mut table = Table { lines: Vec::new(), gaps: Vec::new(), compat: None };
     let bytes = match host.read(Path::new(path)) {
         Ok(bytes) => bytes,
@@ -95,7 +105,7 @@ fn number(bytes: &[u8]) -> Option<u32> {
 /// The databases this probe reads as files that nsswitch.conf(5) also, or instead, takes from elsewhere. `systemd` is
 /// not elsewhere: it makes up root, nobody and accounts of running services, none of which administer, unless there are
 /// user records in `/etc/userdb`.
-pub(super) fn elsewhere(host: &dyn Host) -> Vec<(&'static str, Gap)> {
+pub(in crate::probes) fn elsewhere(host: &dyn Host) -> Vec<(&'static str, Gap)> {
     const PATH: &str = "/etc/nsswitch.conf";
     let mut found = Vec::new();
     let bytes = match gap::optional(host.read(Path::new(PATH))) {

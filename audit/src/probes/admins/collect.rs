@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts::{self, Account, Group};
 use super::policy::Policy;
 use super::text::name;
-use super::{ADMINISTRATIVE, Item, Membership, State, WATCHED, rules};
+use super::{ADMINISTRATIVE, Item, Membership, State, WATCHED, keys, rules};
 use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host};
 
@@ -41,24 +41,26 @@ pub(super) fn collect(host: &dyn Host) -> Facts<Item, State> {
     }
     index.rule_ids(&mut facts);
     index.same_ids(&mut facts);
+    keys::collect(host, &accounts.lines, &mut facts);
 
     let sudo_gap = facts.items.gaps.get("sudo:").cloned();
     if let Some(gap) = sudo_gap {
         // Without the rules nobody knows which groups they name.
         facts.items.hide("sudo-group:", gap.clone());
         facts.items.hide("same-uid:", gap.clone());
+        facts.items.hide("key:", gap.clone());
         for prefix in ["file:", "skipped:", "uid:"] {
             facts.state.hide(prefix, gap.clone());
         }
     }
     if let Some(gap) = rules::together(accounts.gaps) {
-        for prefix in ["uid0:", "group:", "sudo-group:", "same-uid:"] {
+        for prefix in ["uid0:", "group:", "sudo-group:", "same-uid:", "key:"] {
             facts.items.hide(prefix, gap.clone());
         }
         facts.state.hide("uid:", gap);
     }
     if let Some(gap) = rules::together(groups.gaps) {
-        for prefix in ["group:", "sudo-group:", "same-uid:"] {
+        for prefix in ["group:", "sudo-group:", "same-uid:", "key:"] {
             facts.items.hide(prefix, gap.clone());
         }
         facts.state.hide("group:", gap);
@@ -182,7 +184,7 @@ impl<'a> Index<'a> {
                 Item::Member { .. } => {
                     subject.splitn(3, ':').nth(2).is_some_and(|member| named.insert(member.to_owned()))
                 }
-                Item::Uid0 { .. } | Item::SameUid { .. } | Item::Default { .. } => false,
+                Item::Uid0 { .. } | Item::SameUid { .. } | Item::Default { .. } | Item::Key { .. } => false,
             };
         }
         let administrators: BTreeSet<(u32, String)> = self

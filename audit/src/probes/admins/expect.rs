@@ -22,6 +22,12 @@ pub struct Expect {
     /// The members each of these groups may have.
     #[serde(default)]
     pub group_members: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The keys that may log in as each administrator, by fingerprint.
+    #[serde(default)]
+    pub keys: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Owner and mode of the files these keys stand in.
+    #[serde(default)]
+    pub key_files: Option<Safe>,
     /// Owner and mode of sudo's files.
     #[serde(default)]
     pub sudoers_files: Option<Safe>,
@@ -70,11 +76,19 @@ impl<'de> Deserialize<'de> for NoPassword {
 
 /// What serde cannot see to be wrong.
 pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
-    let Expect { only, uid0, nopasswd, group_members, sudoers_files } = expect;
+    let Expect { only, uid0, nopasswd, group_members, keys, key_files, sudoers_files } = expect;
     let nothing = only.is_none() && uid0.is_none() && nopasswd.is_none() && group_members.is_none();
-    if nothing && sudoers_files.is_none() {
-        let keys = "`only`, `uid0`, `nopasswd`, `group_members` or `sudoers_files`";
+    if nothing && keys.is_none() && key_files.is_none() && sudoers_files.is_none() {
+        let keys = "`only`, `uid0`, `nopasswd`, `group_members`, `keys`, `key_files` or `sudoers_files`";
         return Err((String::new(), format!("it expects nothing: give it {keys}")));
+    }
+    for (user, fingerprints) in keys.iter().flatten() {
+        if let Some(other) = fingerprints.iter().find(|fingerprint| !fingerprint.starts_with("SHA256:")) {
+            return Err((
+                format!("keys.{user}"),
+                format!("`{other}` is no fingerprint as `ssh-keygen -l` prints it: SHA256:…"),
+            ));
+        }
     }
     let groups = group_members.iter().flatten();
     let lists = [("only", only.as_ref()), ("uid0", uid0.as_ref()), ("nopasswd", nopasswd.as_ref().map(|n| &n.0))];

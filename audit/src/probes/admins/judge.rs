@@ -11,9 +11,11 @@ use super::{ADMINISTRATIVE, Grant, Item, Setting, State, WATCHED, say};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
+use crate::probe::Context;
+use crate::probes::sshd::{self, Sshd, SshdFacts};
 
 /// Judges.
-pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgement> {
+pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Context<'_>) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     if let Some(allowed) = &expect.only {
         only(allowed, facts, &mut judgements);
@@ -40,8 +42,21 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgemen
     for (group, allowed) in expect.group_members.iter().flatten() {
         members(group, allowed, facts, &mut judgements);
     }
+    if let Some(allowed) = &expect.keys {
+        keys(allowed, facts, context, &mut judgements);
+    }
+    if expect.key_files.is_some() {
+        let expected = "keys of administrators can be changed by nobody else";
+        files(
+            ("keys", "sshd refuses it, if it is strict", "no administrator has keys"),
+            expected,
+            facts,
+            &mut judgements,
+        );
+    }
     if expect.sudoers_files.is_some() {
-        files(facts, &mut judgements);
+        let expected = "sudo's files belong to root and nobody else can write them";
+        files(("file", "sudo refuses it", "there is no sudoers file"), expected, facts, &mut judgements);
     }
     judgements
 }
@@ -144,7 +159,7 @@ fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
                     answer.add(allowed.contains(name), name, subject, format!("{name} {}", say(item)));
                 }
             }
-            Item::Uid0 { .. } | Item::Sudo { .. } | Item::Default { .. } => {}
+            Item::Uid0 { .. } | Item::Sudo { .. } | Item::Default { .. } | Item::Key { .. } => {}
         }
     }
     answer
@@ -245,7 +260,8 @@ fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
             | Item::Default { .. }
             | Item::Uid0 { .. }
             | Item::Member { .. }
-            | Item::SameUid { .. } => {}
+            | Item::SameUid { .. }
+            | Item::Key { .. } => {}
         }
     }
     answer
@@ -274,30 +290,92 @@ fn members(group: &str, allowed: &BTreeSet<String>, facts: &Facts<Item, State>, 
     judge_part(&part, &[own, "directory:passwd", "directory:group"], &expected, answer, facts, judgements);
 }
 
-fn files(facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
-    let expected = "sudo's files belong to root and nobody else can write them";
+/// The keys of administrators, by fingerprint. Where sshd is told to look elsewhere, there may be others.
+fn keys(
+    allowed: &BTreeMap<String, BTreeSet<String>>,
+    facts: &Facts<Item, State>,
+    context: &Context<'_>,
+    judgements: &mut Vec<Judgement>,
+) {
+    let expected = "keys that log in as an administrator: those listed and no others";
+    let mut answer = Answer::default();
+    for (subject, item) in &facts.items.seen {
+        let parts = subject.strip_prefix("key:").and_then(|rest| rest.split_once(':'));
+        if let (Item::Key { .. }, Some((user, fingerprint))) = (item, parts) {
+            let plain = fingerprint.trim_end_matches('+');
+            let listed = allowed.get(user).is_some_and(|keys| keys.contains(plain));
+            answer.add(listed, user, subject, format!("{user} can log in by {plain}, {}", say(item)));
+        }
+    }
+    let elsewhere = match context.facts.of::<Sshd>() {
+        Some(sshd) => keys_elsewhere(sshd),
+        None => Some("where sshd looks for keys is not known".to_owned()),
+    };
+    let homes = facts.state.gaps.iter().filter(|(hidden, _)| hidden.is_empty() || hidden.starts_with("keys:"));
+    let unseen: Vec<String> = homes.map(|(_, gap)| gap.to_string()).chain(elsewhere).collect();
+    if unseen.is_empty() || !answer.wrong.is_empty() {
+        judge_part("keys", &["key:"], expected, answer, facts, judgements);
+    }
+    for why in unseen {
+        judgements.push(Judgement::new(Status::Unknown, "keys elsewhere", expected, why));
+    }
+}
+
+/// Whether sshd takes keys from anywhere but the files that are looked at.
+fn keys_elsewhere(sshd: &SshdFacts) -> Option<String> {
+    if let Some(gap) = sshd.items.gap_for("set:authorizedkeysfile") {
+        return Some(format!("where sshd looks for keys is not known: {gap}"));
+    }
+    let told = |keyword: &str, values: &[String]| {
+        let other = match keyword {
+            "authorizedkeysfile" => values.iter().any(|file| {
+                let file = file.strip_prefix("%h/").unwrap_or(file);
+                file != "none" && !super::keys::FILES.contains(&file)
+            }),
+            "authorizedkeyscommand" | "trustedusercakeys" => values.iter().any(|value| value != "none"),
+            _ => false,
+        };
+        other.then(|| format!("sshd also takes keys by {keyword} {}", values.join(" ")))
+    };
+    sshd.items.seen.iter().find_map(|(subject, item)| match item {
+        sshd::Item::Setting { values, .. } => told(subject.strip_prefix("set:")?, values),
+        sshd::Item::Match { settings, .. } => settings.iter().find_map(|(keyword, values)| told(keyword, values)),
+        sshd::Item::Order { .. } | sshd::Item::Options { .. } => None,
+    })
+}
+
+/// The files of one kind: the prefix of their subjects, what a refusal means, and what is said where there are none.
+fn files(
+    (prefix, refusal, none): (&str, &str, &str),
+    expected: &str,
+    facts: &Facts<Item, State>,
+    judgements: &mut Vec<Judgement>,
+) {
     let mut sound = Vec::new();
     let mut all_sound = true;
     for (subject, state) in &facts.state.seen {
-        let (State::File { uid, gid, mode, refused }, Some(path)) = (state, subject.strip_prefix("file:")) else {
+        let path = subject.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(':'));
+        let (State::File { uid, gid, mode, refused }, Some(path)) = (state, path) else {
             continue;
         };
         match refused {
             None => sound.push(path.to_owned()),
             Some(why) => {
                 all_sound = false;
-                let observed = format!("{why}: uid {uid}, gid {gid}, mode {mode}; sudo refuses it");
+                let observed = format!("{why}: uid {uid}, gid {gid}, mode {mode}; {refusal}");
                 judgements.push(Judgement::new(Status::Deviation, subject.clone(), expected, observed));
             }
         }
     }
-    let hidden = facts.state.gaps.iter().find(|(hidden, _)| "file:".starts_with(hidden.as_str()));
+    let part = format!("{prefix}:");
+    let hides = |hidden: &str| part.starts_with(hidden) || hidden.starts_with(&part);
+    let hidden = facts.state.gaps.iter().find(|(hidden, _)| hides(hidden));
     if let Some((_, gap)) = hidden {
-        judgements.push(Judgement::unseen(gap, "file", expected));
+        judgements.push(Judgement::unseen(gap, prefix, expected));
     } else if all_sound && sound.is_empty() {
-        judgements.push(Judgement::new(Status::NotApplicable, "file", expected, "there is no sudoers file"));
+        judgements.push(Judgement::new(Status::NotApplicable, prefix, expected, none));
     } else if all_sound {
-        judgements.push(Judgement::new(Status::Pass, "file", expected, some(&sound)));
+        judgements.push(Judgement::new(Status::Pass, prefix, expected, some(&sound)));
     }
 }
 

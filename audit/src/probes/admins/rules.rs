@@ -47,7 +47,7 @@ pub(super) fn items(policy: &mut Policy, items: &mut Observed<Item>) -> BTreeSet
 }
 
 /// One gap for several: the first, saying how many more there are.
-pub(super) fn together(gaps: Vec<Gap>) -> Option<Gap> {
+pub(in crate::probes) fn together(gaps: Vec<Gap>) -> Option<Gap> {
     let more = gaps.len().saturating_sub(1);
     let mut first = gaps.into_iter().next()?;
     if more > 0 {

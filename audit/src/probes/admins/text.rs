@@ -32,7 +32,7 @@ pub(super) fn text(bytes: &[u8], special: &str) -> String {
 }
 
 /// An account's or group's name.
-pub(super) fn name(bytes: &[u8]) -> String {
+pub(in crate::probes) fn name(bytes: &[u8]) -> String {
     text(bytes, "\\:,")
 }
 

@@ -1,7 +1,7 @@
 //! What sshd does: what is set, what applies where nothing is, and what a connection gets.
 //!
 //! Defaults are those of sshd_config(5), as `sshd -T` prints them. They have stood still since OpenSSH 7.4 but for the
-//! lists of algorithms, which are known here for 9.0 to 9.8 alone, and a few that makers of distributions change
+//! lists of algorithms, most of which are known here for 9.0 to 9.8 alone, and a few that makers of distributions change
 //! (`KexAlgorithms`, `IPQoS`, `PidFile`, `XAuthLocation`, everything of GSSAPI key exchange), which are not known.
 
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ const KEYS: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v0
     ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
     rsa-sha2-512,rsa-sha2-256";
 
-/// Lists of OpenSSH 9.0 to 9.8.
+/// Lists of OpenSSH 9.0 to 9.8, in its order.
 const ALGORITHMS: [(&str, &str); 6] = [
     (
         "ciphers",
@@ -158,7 +158,10 @@ pub(super) fn default(keyword: &str, version: Option<Version>) -> Result<Vec<Str
     if let Some((_, value)) = DEFAULTS.iter().find(|(known, _)| *known == keyword) {
         return Ok(value.split(' ').map(str::to_owned).collect());
     }
-    let known = (Version(9, 0)..=Version(9, 8)).contains(&version);
+    // What the server offers of ciphers and codes is the same set from 7.4 to 10.2; 10.0 only changed its order.
+    let newest = if ["ciphers", "macs"].contains(&keyword) { Version(10, 2) } else { Version(9, 8) };
+    let oldest = if ["ciphers", "macs"].contains(&keyword) { Version(7, 4) } else { Version(9, 0) };
+    let known = (oldest..=newest).contains(&version);
     if known && let Some((_, list)) = ALGORITHMS.iter().find(|(known, _)| *known == keyword) {
         return Ok(vec![(*list).to_owned()]);
     }
