@@ -12,6 +12,7 @@ pub mod logging;
 pub mod packages;
 pub mod patches;
 pub mod platform;
+pub mod protection;
 pub mod scheduled;
 pub mod separation;
 pub mod services;
@@ -39,6 +40,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<separation::Separation>::new(),
     &Erased::<platform::Platform>::new(),
     &Erased::<accounts::Accounts>::new(),
+    &Erased::<protection::Protection>::new(),
 ];
 
 /// The probe called `name`.
