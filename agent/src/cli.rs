@@ -5,16 +5,21 @@
 
 pub(crate) mod baselines;
 mod check;
+mod diff;
 mod enroll;
 mod facts;
+mod formats;
 pub(crate) mod given;
 mod human;
+mod init;
 mod lint;
 mod printer;
 mod record;
 mod safe_text;
 mod services;
+mod show;
 mod status;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -29,6 +34,27 @@ use tracing_subscriber::EnvFilter;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Whether to colour what is for people. Where nothing is said: on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    color: Colour,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    fn choice(self) -> anstream::ColorChoice {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::AlwaysAnsi,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "Logging goes to standard error; PLUMBLINE_LOG sets how much (error, warn, info, debug).";
@@ -38,6 +64,8 @@ enum Command {
     Check(check::Check),
     Facts(facts::Facts),
     Baseline(lint::Baselines),
+    Init(init::Init),
+    Diff(diff::Diff),
     Enroll(enroll::Enroll),
     Collect(services::Collect),
     Ship(services::Ship),
@@ -68,13 +96,16 @@ pub(crate) struct Usage(pub(crate) String);
 
 /// Reads the command line, does what it says, and answers with the exit status.
 pub(crate) fn run() -> ExitCode {
-    let command = Arguments::parse().command;
+    let Arguments { command, color } = Arguments::parse();
+    color.choice().write_global();
     log();
     // What judges or shows answers 2 where it cannot: its 1 and 3 speak of the host.
     let (answer, failed) = match command {
         Command::Check(check) => (check.run(), 2),
         Command::Facts(facts) => (facts.run(), 2),
         Command::Baseline(baselines) => (baselines.run(), 2),
+        Command::Init(init) => (init.run(), 2),
+        Command::Diff(diff) => (diff.run(), 2),
         Command::Record(record) => (record.run(), 2),
         Command::Completions(completions) => (completions.run(), 2),
         Command::Enroll(enroll) => (enroll.run(), 1),

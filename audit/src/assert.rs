@@ -6,6 +6,7 @@
 //! `items` and `state`, each a map by subject; `params` holds the baseline's parameters. Left out: regular expressions (there is
 //! `glob`), time, protocol buffers, and everything that could act.
 
+mod arithmetic;
 mod check;
 mod eval;
 mod functions;

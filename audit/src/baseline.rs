@@ -11,6 +11,7 @@ pub mod library;
 mod merge;
 pub mod origin;
 pub mod parameters;
+pub mod schema;
 mod typed;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,8 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Format, Usage, baselines, given, human, printer, safe_text};
+use super::formats::{self, Found, Output};
+use super::{Usage, baselines, given, human, printer, safe_text};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::live::Live;
@@ -22,10 +23,11 @@ use crate::state;
 /// Judge this host against a baseline, and print what deviates.
 ///
 /// Exit status: 1 if anything deviates at or above the severity of --fail-on, else 3 if anything of that severity could
-/// not be determined, else 0. 2 means bad usage or a bad baseline.
+/// not be determined, else 0. 2 means bad usage or a bad baseline. With --format nagios: 2 critical, 1 warning, 3 unknown, 0 well.
 #[derive(Args)]
 pub(super) struct Check {
-    /// The baseline: a file, or the name of one that ships (linux-server, workstation). Where none is given:
+    /// The baseline: a file, or the name of one that ships (linux-server, web-server,
+    /// database-server, workstation, policy-j, policy-l). Where none is given:
     /// the configuration's, else /etc/plumbline/baseline.yaml if there is one, else linux-server.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -48,8 +50,8 @@ pub(super) struct Check {
     #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
     /// How to write it.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    format: Output,
     /// The mildest severity that counts for the exit status.
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Low)]
     fail_on: FailOn,
@@ -85,19 +87,33 @@ impl Check {
         let findings = evaluate_for(&baseline, &context, &self.traits(&config));
         let id = self.id()?;
         let name = host.name();
+        let fail_on = self.fail_on.severity();
         match self.format {
-            Format::Human => printer::print(&human::findings(&name, &baseline, &findings))?,
-            Format::Json => {
+            Output::Human => printer::print(&human::findings(&name, &baseline, &findings))?,
+            Output::Json => {
                 let shown = Document {
-                    host: Host { name, id },
+                    host: Host { name: &name, id },
                     baseline: Judged { name: &baseline.name, version: baseline.version, digest: baseline.digest },
                     summary: Summary::of(&findings),
                     findings: &findings,
                 };
                 printer::print_data(&(safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n"))?;
             }
+            other @ (Output::Junit
+            | Output::Sarif
+            | Output::Nagios
+            | Output::Tap
+            | Output::Prometheus
+            | Output::Csv) => {
+                let at = Utc::now().timestamp();
+                let found = Found { host: &name, baseline: &baseline, findings: &findings, fail_on, at };
+                printer::print_data(&formats::write(other, &found)?)?;
+                if other == Output::Nagios {
+                    return Ok(formats::nagios_status(&found));
+                }
+            }
         }
-        Ok(exit_code(&findings, self.fail_on.severity()))
+        Ok(exit_code(&findings, fail_on))
     }
 
     /// What is said of this host: by flags, else by the configuration, else nothing.
@@ -130,15 +146,15 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// The answer for programs.
 #[derive(Serialize)]
 struct Document<'a> {
-    host: Host,
+    host: Host<'a>,
     baseline: Judged<'a>,
     summary: Summary,
     findings: &'a [Finding],
 }
 
 #[derive(Serialize)]
-struct Host {
-    name: String,
+struct Host<'a> {
+    name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<HostId>,
 }

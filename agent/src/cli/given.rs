@@ -35,6 +35,21 @@ pub(crate) fn document(path: &Path, what: &str) -> Result<Vec<u8>, Usage> {
     bounded(path).map_err(|error| Usage(format!("reading {what} {}: {error}", path.display())))
 }
 
+/// The bytes of a recording, which may be far larger than a document and still has an end.
+pub(super) fn large(path: &Path, what: &str) -> Result<Vec<u8>, Usage> {
+    const MOST: u64 = 256 * 1024 * 1024;
+    let bad = |why: String| Usage(format!("reading {what} {}: {why}", path.display()));
+    let flags = rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits().cast_signed();
+    let open = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = open.map_err(|error| bad(error.to_string()))?;
+    if !file.metadata().is_ok_and(|there| there.is_file()) {
+        return Err(bad("not a regular file".into()));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| bad(error.to_string()))?;
+    if bytes.len() as u64 > MOST { Err(bad(format!("more than {MOST} bytes"))) } else { Ok(bytes) }
+}
+
 /// The text of a file that is no document, and so has no parser to refuse it by its size.
 pub(super) fn text(path: &Path, what: &str) -> Result<String, Usage> {
     let bytes = document(path, what)?;

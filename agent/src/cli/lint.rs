@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::baselines::Beside;
 use super::given::bounded;
-use super::{Format, printer, safe_text};
+use super::{Format, printer, safe_text, show, trial};
 
 /// Work on baselines.
 #[derive(Args)]
@@ -21,6 +21,9 @@ pub(super) struct Baselines {
 #[derive(Subcommand)]
 enum Work {
     Lint(Lint),
+    Show(show::Show),
+    Schema(show::Schema),
+    Test(trial::Trial),
 }
 
 /// Say whether files are baselines, and where they are not.
@@ -38,8 +41,12 @@ struct Lint {
 
 impl Baselines {
     pub(super) fn run(self) -> anyhow::Result<u8> {
-        let Work::Lint(lint) = self.command;
-        lint.run()
+        match self.command {
+            Work::Lint(lint) => lint.run(),
+            Work::Show(show) => show.run(),
+            Work::Schema(schema) => schema.run(),
+            Work::Test(trial) => trial.run(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::MAX_STEPS;
+use super::arithmetic::arithmetic;
 use super::functions::Function;
 use super::tree::{Kind, Literal, Loop, Node};
 use super::value::{Pair, Value};
@@ -33,7 +34,7 @@ pub(super) enum Fail {
     Spent,
 }
 
-type Answer<'a> = Result<Value<'a>, Fail>;
+pub(super) type Answer<'a> = Result<Value<'a>, Fail>;
 
 /// One evaluation: the facts, the loops' variables, the steps left.
 pub(super) struct Evaluation<'a> {
@@ -43,7 +44,7 @@ pub(super) struct Evaluation<'a> {
     left: u64,
 }
 
-fn error<T>(message: impl Into<String>) -> Result<T, Fail> {
+pub(super) fn error<T>(message: impl Into<String>) -> Result<T, Fail> {
     Err(Fail::Error(message.into()))
 }
 
@@ -431,22 +432,4 @@ impl<'a> Evaluation<'a> {
 /// A half without gaps.
 fn whole(half: &Observed<Json>) -> Result<&Observed<Json>, Fail> {
     half.gaps.values().next().map_or(Ok(half), |gap| Err(Fail::Gap(gap.clone())))
-}
-
-fn arithmetic<'a>(function: Function, a: &Value<'a>, b: &Value<'a>) -> Answer<'a> {
-    let found = match (function, a, b) {
-        (Function::Negate, Value::Int(a), _) => a.checked_neg().map(Value::Int),
-        (Function::Negate, Value::Double(a), _) => Some(Value::Double(-a)),
-        (Function::Add, Value::Int(a), Value::Int(b)) => a.checked_add(*b).map(Value::Int),
-        (Function::Subtract, Value::Int(a), Value::Int(b)) => a.checked_sub(*b).map(Value::Int),
-        (Function::Multiply, Value::Int(a), Value::Int(b)) => a.checked_mul(*b).map(Value::Int),
-        (Function::Divide, Value::Int(a), Value::Int(b)) => a.checked_div(*b).map(Value::Int),
-        (Function::Remainder, Value::Int(a), Value::Int(b)) => a.checked_rem(*b).map(Value::Int),
-        (Function::Add, Value::Double(a), Value::Double(b)) => Some(Value::Double(a + b)),
-        (Function::Subtract, Value::Double(a), Value::Double(b)) => Some(Value::Double(a - b)),
-        (Function::Multiply, Value::Double(a), Value::Double(b)) => Some(Value::Double(a * b)),
-        (Function::Divide, Value::Double(a), Value::Double(b)) => Some(Value::Double(a / b)),
-        _ => return error(format!("`{}` of {} and {}", function.name(), a.kind(), b.kind())),
-    };
-    found.map_or_else(|| error(format!("`{}` has no answer that fits 64 bits", function.name())), Ok)
 }

@@ -254,6 +254,16 @@ fn lay(
             };
         };
         let own = format!("{}.{name}", patch.path);
+        if let (Some("controls"), Value::Sequence(more)) = (name.strip_suffix('+'), value) {
+            let list = whole.entry(Value::from("controls")).or_insert_with(|| Value::Sequence(Vec::new()));
+            if let Value::Sequence(list) = list {
+                for (index, item) in more.iter().enumerate() {
+                    origins.note(&format!("controls[{}]", list.len()), patch.layer, &format!("{own}[{index}]"));
+                    list.push(item.clone());
+                }
+            }
+            continue;
+        }
         let expectation = probes.contains(&name);
         if expectation {
             // A rule has one expectation. Two in one document are refused when it is typed; another's replaces.

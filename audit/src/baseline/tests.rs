@@ -1,5 +1,7 @@
 //! The language: what is refused and where that is said, what extending does, to whom rules speak.
 
+mod policies;
+
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
