@@ -10,8 +10,11 @@ mod daemons;
 mod fs;
 mod iptables;
 mod kernel;
+mod netlink;
 pub(crate) mod nft;
 mod ntp;
+mod routes;
+mod sockets;
 pub(crate) mod sys;
 mod timesync;
 mod units;
@@ -142,6 +145,10 @@ impl Host for Live {
             Question::Ip6tablesLegacy => iptables::ask(&iptables::LEGACY6),
             Question::KernelRelease => kernel::ask(),
             Question::KernelVersion => kernel::ask_version(),
+            Question::Sockets => sockets::ask(),
+            Question::ControlGroups => sockets::ask_groups(),
+            Question::SocketOwners => sockets::ask_owners(),
+            Question::Routes => routes::ask(),
         }
     }
 }

@@ -185,4 +185,14 @@ pub enum Question {
     KernelRelease,
     /// Its version, which tells one build of a release from another, as uname(2) gives it.
     KernelVersion,
+    /// Sockets that wait for others, sock_diag(7): the kernel's messages of four dumps, each ending in NLMSG_DONE: TCP over IPv4
+    /// and IPv6 in LISTEN, UDP over both that is connected to nobody.
+    Sockets,
+    /// Control groups of the unified hierarchy: a JSON object of paths by id, `{"1": "/", "77": "/system.slice/ssh.service"}`.
+    ControlGroups,
+    /// The programs that have sockets open, as far as the asker may look into processes: a JSON object of `comm` names by inode,
+    /// `{"4711": ["sshd"]}`.
+    SocketOwners,
+    /// Links, routing rules and routes, rtnetlink(7): the kernel's messages of three dumps, each ending in NLMSG_DONE.
+    Routes,
 }

@@ -24,6 +24,7 @@ pub mod facts;
 pub mod finding;
 pub mod host;
 pub mod lifecycle;
+pub mod netlink;
 pub mod probe;
 pub mod probes;
 pub mod reconcile;

@@ -8,6 +8,7 @@ pub mod eol;
 pub mod files;
 pub mod firewall;
 pub mod kernel;
+pub mod listening;
 pub mod logging;
 pub mod packages;
 pub mod patches;
@@ -41,6 +42,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<platform::Platform>::new(),
     &Erased::<accounts::Accounts>::new(),
     &Erased::<protection::Protection>::new(),
+    &Erased::<listening::Listening>::new(),
 ];
 
 /// The probe called `name`.

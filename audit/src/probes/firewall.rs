@@ -75,6 +75,7 @@ mod matching;
 mod names;
 mod observe;
 mod prerouting;
+mod reach;
 mod ruleset;
 mod save;
 mod save_rule;
@@ -95,7 +96,8 @@ use crate::finding::Judgement;
 use crate::host::{Host, Question};
 use crate::probe::{Context, Probe};
 
-pub use expect::{Allowed, Expect, Hook};
+pub use expect::{Allowed, Expect, Hook, Ports, Sources, Words};
+pub(crate) use reach::{Reach, reach};
 
 /// The probe.
 pub struct Firewall;

@@ -134,6 +134,34 @@ impl<'de> Deserialize<'de> for Ports {
     }
 }
 
+impl Ports {
+    /// Whether `port` is among them.
+    pub fn contains(&self, port: u16) -> bool {
+        let port = u128::from(port);
+        let within = |word: &String| describe::parse_port(word).is_some_and(|(low, high)| (low..=high).contains(&port));
+        self.0.iter().any(|word| word == "any" || within(word))
+    }
+
+    /// As they were written.
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Sources {
+    /// As they were written.
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Words {
+    /// The words.
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
 /// Where from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources(Vec<String>);

@@ -172,7 +172,7 @@ fn harmless(family: Family) -> [Region; 2] {
 }
 
 /// Why something else than nftables may be filtering: legacy iptables has hooks of its own, which can only close more.
-fn elsewhere(facts: &Seen) -> Option<String> {
+pub(super) fn elsewhere(facts: &Seen) -> Option<String> {
     facts.items.gaps.iter().find(|(prefix, _)| prefix.starts_with("legacy:")).map(|(_, gap)| gap.to_string())
 }
 
@@ -186,7 +186,7 @@ impl Opening {
         Family::BOTH.into_iter().filter(|family| self.family == "any" || self.family == family.name()).collect()
     }
 
-    fn region(&self, family: Family) -> Option<Region> {
+    pub(super) fn region(&self, family: Family) -> Option<Region> {
         describe::region(family, &self.protocol, &self.port, &self.from, &self.at, &self.interface)
     }
 
