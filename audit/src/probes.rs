@@ -19,6 +19,7 @@ pub mod separation;
 pub mod services;
 pub mod sshd;
 pub mod time;
+pub mod vpn;
 
 use crate::probe::{Erased, Topic};
 
@@ -43,6 +44,7 @@ pub static ALL: &[&dyn Topic] = &[
     &Erased::<accounts::Accounts>::new(),
     &Erased::<protection::Protection>::new(),
     &Erased::<listening::Listening>::new(),
+    &Erased::<vpn::Vpn>::new(),
 ];
 
 /// The probe called `name`.
