@@ -62,14 +62,16 @@ fn generated(folder: &Path) {
         }
     }
     let names = [
-        "/CN=Größe und Maß/O=日本/OU=a, b + c = \"d\"",
+        "/CN=Größe und Maß/O=日本/OU=a, b; c = \"d\"",
         "/DC=org/DC=example/UID=ava/CN=x",
         "/CN=two+OU=at once/emailAddress=ops@example.org",
         "/C=US/ST=Some State/L=A Town/street=1 Road/postalCode=12345/serialNumber=77/title=Dr/GN=A/SN=B/CN=long",
         "/",
     ];
     for (number, name) in names.iter().enumerate() {
-        for mask in ["utf8only", "nombstr", "pkix", "default"] {
+        // Beside the usual forms TeletexString alone, BMPString (UTF-16) and UniversalString (UTF-32).
+        for mask in ["utf8only", "nombstr", "pkix", "default", "MASK:0x800", "MASK:0x100"] {
+            let name = &if mask == "nombstr" { name.replace("日本", "Ä") } else { (*name).to_owned() };
             let config = folder.join("config");
             let text = format!(
                 "[req]\ndistinguished_name = dn\nstring_mask = {mask}\n[dn]\n[ext]\nbasicConstraints = CA:TRUE\n"
@@ -148,7 +150,7 @@ fn by_openssl(path: &Path) -> BTreeMap<&'static str, String> {
         "ED448" => "Ed448".into(),
         other => other.to_owned(),
     };
-    let algorithm = line("Signature Algorithm: ");
+    let algorithm = line("Signature Algorithm: ").trim().to_owned();
     let hash = |name: &str| match name.to_ascii_lowercase().as_str() {
         "md5" => "MD5".to_owned(),
         other => other.replace("sha", "SHA-"),
