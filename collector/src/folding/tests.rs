@@ -94,7 +94,8 @@ async fn raw_sql_cannot_let_a_report_go_without_a_run_nor_change_or_unhook_a_run
         "UPDATE runs SET links = zeroblob(length(links))",
         "INSERT OR REPLACE INTO runs SELECT * FROM runs",
         // A run of anything, in order to delete what it names.
-        "INSERT INTO runs SELECT host, 720, 720, manifest, unhex(id) || zeroblob(16) FROM reports WHERE sequence = 720",
+        "INSERT INTO runs (host, first, last, manifest, links)
+         SELECT host, 720, 720, manifest, unhex(id) || zeroblob(16) FROM reports WHERE sequence = 720",
         // A folded report put back with other bytes.
         "INSERT INTO reports (id, host, sequence, host_time, received, manifest, envelope)
          SELECT lower(hex(substr(links, 1, 32))), host, first, 0, 0, manifest, x'00' FROM runs WHERE first = 2",
