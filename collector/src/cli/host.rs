@@ -75,7 +75,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 pub(super) async fn findings(command: Findings) -> Result<(), Failure> {
     let Findings::List { host, all, connection } = command;
     let call = path("/api/v1/hosts/", &host, "/findings");
-    let mut findings: Vec<Finding> = Collector::new(&connection)?.list(&call, &[]).await?;
+    let mut findings: Vec<Finding> = Collector::new(&connection)?.list(&call, &[("limit", "500".to_owned())]).await?;
     findings.retain(|finding| all || matches!(finding.status, Status::Deviation | Status::Unknown));
     match connection.format {
         Format::Json => printer::json(&findings)?,

@@ -84,15 +84,27 @@ pub async fn findings(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Finding>>, Refusal> {
     caller.must_be(Role::Viewer)?;
+    let limit = limit(asked.limit)?;
+    let after = match asked.cursor.as_deref().map(str::parse::<i64>) {
+        None => None,
+        Some(Ok(number)) => Some(number),
+        Some(Err(_)) => return Err(Refusal::Invalid("cursor is a finding's number".into())),
+    };
     let mut db = app.store.read().await?;
     let host = hosts::named_by_person(&mut db, &name).await?;
-    let mut items = crate::store::findings::of_host(&mut db, &host.id).await?;
-    if let Some(silence) = silences::open(&mut db, &host.id).await? {
+    let (found, more) = crate::store::findings::of_host(&mut db, &host.id, after.unwrap_or(-1), limit).await?;
+    let next = found.last().filter(|_| more).map(|(number, _)| number.to_string());
+    let mut items: Vec<Finding> = found.into_iter().map(|(_, finding)| finding).collect();
+    // Beside the baseline's, and before them: on the first page alone.
+    if after.is_none()
+        && let Some(silence) = silences::open(&mut db, &host.id).await?
+    {
         items.insert(0, audit::silence::finding(silence.since, silence.allowed));
     }
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(Page { items, next }))
 }
 
 /// A report, without its envelope.

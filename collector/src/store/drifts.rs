@@ -72,6 +72,13 @@ impl Entry {
         Interval { from: self.between[0], to: self.between[1] }
     }
 
+    /// As a list shows it: of long values the beginning.
+    pub fn listed(mut self) -> Self {
+        self.before = self.before.map(Said::listed);
+        self.after = self.after.map(Said::listed);
+        self
+    }
+
     /// Its number in the store.
     pub fn seq(&self) -> Result<i64, Refusal> {
         number(&self.id)
@@ -80,6 +87,9 @@ impl Entry {
 
 /// A value as its probe says it.
 pub fn say(probe: &str, value: &Said) -> String {
+    if let Some(words) = value.cut_words() {
+        return words;
+    }
     audit::probes::find(probe).map_or_else(|| value.text().to_owned(), |topic| topic.say_json(value.text()))
 }
 
@@ -183,10 +193,10 @@ pub struct Filter {
     pub before: Option<i64>,
 }
 
-/// Drift, newest first.
+/// Drift, newest first. Of long values the beginning: [`Said::listed`].
 pub async fn list(db: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entry>, Refusal> {
     let rows = sqlx::query(
-        "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
+        "SELECT seq FROM drifts
          WHERE ($1 IS NULL OR verdict = $1) AND ($2 IS NULL OR host = $2) AND ($3 = 0 OR closed IS NULL) AND seq < $4
          ORDER BY seq DESC LIMIT $5",
     )
@@ -195,9 +205,14 @@ pub async fn list(db: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Entr
     .bind(filter.open)
     .bind(filter.before.unwrap_or(i64::MAX))
     .bind(limit)
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
-    rows.into_iter().map(entry).collect()
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        // One at a time: five hundred of them whole could be gigabytes.
+        entries.extend(find(db, row.try_get("seq")?).await?.map(Entry::listed));
+    }
+    Ok(entries)
 }
 
 /// The drift of that number.
@@ -212,17 +227,24 @@ pub async fn find(db: &mut Conn, seq: i64) -> Result<Option<Entry>, Refusal> {
     row.map(entry).transpose()
 }
 
-/// How much open drift is held in memory at once: a fleet, or one host in bad hands, may have any amount of it.
+/// How much drift is held in memory at once: a fleet, or one host in bad hands, may have any amount of it.
 const AT_ONCE: i64 = 500;
+/// And how many bytes of values, but for one drift whose own are more.
+const BYTES_AT_ONCE: i64 = 8 << 20;
 
 /// What is open after `after`, at most [`AT_ONCE`]: what a record made or approved now, or time passing, may decide otherwise.
 pub async fn open(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
     let rows = sqlx::query(
         "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
-         WHERE closed IS NULL AND seq > $1 ORDER BY seq LIMIT $2",
+         WHERE seq IN (SELECT seq FROM (
+             SELECT seq, SUM(size) OVER (ORDER BY seq) AS bytes, ROW_NUMBER() OVER (ORDER BY seq) AS place FROM (
+                 SELECT seq, COALESCE(OCTET_LENGTH(value_before), 0) + COALESCE(OCTET_LENGTH(value_after), 0) AS size
+                 FROM drifts WHERE closed IS NULL AND seq > $1 ORDER BY seq LIMIT $2) AS sized) AS summed
+             WHERE bytes <= $3 OR place = 1) ORDER BY seq",
     )
     .bind(after)
     .bind(AT_ONCE)
+    .bind(BYTES_AT_ONCE)
     .fetch_all(db)
     .await?;
     rows.into_iter().map(entry).collect()
@@ -232,10 +254,15 @@ pub async fn open(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
 pub async fn from(db: &mut Conn, after: i64) -> Result<Vec<Entry>, Refusal> {
     let rows = sqlx::query(
         "SELECT drifts.*, hosts.name AS host_name, hosts.environment FROM drifts JOIN hosts ON hosts.id = drifts.host
-         WHERE seq > $1 ORDER BY seq LIMIT $2",
+         WHERE seq IN (SELECT seq FROM (
+             SELECT seq, SUM(size) OVER (ORDER BY seq) AS bytes, ROW_NUMBER() OVER (ORDER BY seq) AS place FROM (
+                 SELECT seq, COALESCE(OCTET_LENGTH(value_before), 0) + COALESCE(OCTET_LENGTH(value_after), 0) AS size
+                 FROM drifts WHERE seq > $1 ORDER BY seq LIMIT $2) AS sized) AS summed
+             WHERE bytes <= $3 OR place = 1) ORDER BY seq",
     )
     .bind(after)
     .bind(AT_ONCE)
+    .bind(BYTES_AT_ONCE)
     .fetch_all(db)
     .await?;
     rows.into_iter().map(entry).collect()

@@ -28,13 +28,41 @@ pub struct Deviation {
     pub resolved: Option<DateTime<Utc>>,
 }
 
-/// The findings of a host as they stand, in the baseline's order.
-pub async fn of_host(db: &mut Conn, host: &HostId) -> Result<Vec<Finding>, Refusal> {
-    let rows = sqlx::query("SELECT finding FROM findings WHERE host = $1 ORDER BY number")
+/// The bytes of findings in one page, but for one finding that is longer.
+const PAGE_BYTES: i64 = 4 << 20;
+
+/// The findings of a host after number `after`, as they stand, in the baseline's order, each with its number; and whether
+/// there are more. At most `limit` of them and [`PAGE_BYTES`].
+pub async fn of_host(
+    db: &mut Conn,
+    host: &HostId,
+    after: i64,
+    limit: i64,
+) -> Result<(Vec<(i64, Finding)>, bool), Refusal> {
+    let rows = sqlx::query(
+        "SELECT number, finding FROM findings WHERE host = $1 AND number IN (SELECT number FROM (
+             SELECT number, SUM(size) OVER (ORDER BY number) AS bytes, ROW_NUMBER() OVER (ORDER BY number) AS place FROM (
+                 SELECT number, OCTET_LENGTH(finding) AS size FROM findings WHERE host = $1 AND number > $2
+                 ORDER BY number LIMIT $3) AS sized) AS summed
+             WHERE bytes <= $4 OR place = 1) ORDER BY number",
+    )
+    .bind(host.as_str())
+    .bind(after)
+    .bind(limit)
+    .bind(PAGE_BYTES)
+    .fetch_all(&mut *db)
+    .await?;
+    let found: Vec<(i64, Finding)> = rows
+        .into_iter()
+        .map(|row| Ok((row.try_get("number")?, serde_json::from_str(row.try_get("finding")?)?)))
+        .collect::<Result<_, Refusal>>()?;
+    let last = found.last().map_or(after, |(number, _)| *number);
+    let more = sqlx::query("SELECT 1 FROM findings WHERE host = $1 AND number > $2 LIMIT 1")
         .bind(host.as_str())
-        .fetch_all(db)
+        .bind(last)
+        .fetch_optional(db)
         .await?;
-    rows.into_iter().map(|row| Ok(serde_json::from_str(row.try_get("finding")?)?)).collect()
+    Ok((found, more.is_some()))
 }
 
 /// Puts `findings` in the place of what stood, and opens and resolves deviations by the difference.
@@ -212,6 +240,30 @@ mod tests {
             history.iter().map(|d| (d.opened, d.resolved)).collect::<Vec<_>>(),
             [(at(4), None), (at(1), Some(at(3)))]
         );
-        assert_eq!(of_host(&mut db, &host).await.unwrap().len(), 1);
+        assert_eq!(of_host(&mut db, &host, -1, 9).await.unwrap().0.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn findings_come_in_pages_of_so_many_and_of_so_many_bytes() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        let host = newcomer(&mut db, "web-1", 'a').await;
+        let long =
+            |number: u64| Finding { observed: "x".repeat(3 << 20), ..finding(&number.to_string(), Status::Pass) };
+        let all: Vec<Finding> = (0..5).map(long).chain([finding("short", Status::Pass)]).collect();
+        replace(&mut db, &host, &all, at(1)).await.unwrap();
+        let (mut found, mut sizes, mut after) = (Vec::new(), Vec::new(), -1);
+        loop {
+            let (page, more) = of_host(&mut db, &host, after, 3).await.unwrap();
+            sizes.push(page.len());
+            after = page.last().unwrap().0;
+            found.extend(page.into_iter().map(|(_, finding)| finding));
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(found, all);
+        assert_eq!(sizes, [1, 1, 1, 1, 2]);
+        assert_eq!(of_host(&mut db, &host, after, 3).await.unwrap(), (Vec::new(), false));
     }
 }

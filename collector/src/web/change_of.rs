@@ -27,6 +27,10 @@ pub struct Part {
 
 /// The parts in which `before` and `after` differ: at least one.
 pub fn parts(probe: &str, before: Option<&Said>, after: Option<&Said>) -> Vec<Part> {
+    if [before, after].into_iter().flatten().any(|said| said.cut_words().is_some()) {
+        let words = |said: &Said| said.cut_words().unwrap_or_else(|| say(probe, &said.value()));
+        return vec![Part { field: None, before: before.map(words), after: after.map(words) }];
+    }
     parts_of(probe, before.map(Said::value).as_ref(), after.map(Said::value).as_ref())
 }
 

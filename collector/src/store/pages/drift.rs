@@ -37,7 +37,7 @@ pub struct Filter<'a> {
     pub counted: bool,
 }
 
-/// Drift, newest first, and how much there is of it.
+/// Drift, newest first, and how much there is of it. Of long values the beginning: [`Entry::listed`].
 pub async fn drifts(
     db: &mut Conn,
     filter: &Filter<'_>,
@@ -45,7 +45,7 @@ pub async fn drifts(
     offset: i64,
 ) -> Result<(Vec<Drifted>, usize), Refusal> {
     let rows = sqlx::query(
-        "SELECT d.*, h.name AS host_name, h.environment, r.sequence, COUNT(*) OVER () AS total
+        "SELECT d.seq, COUNT(*) OVER () AS total
          FROM drifts d JOIN hosts h ON h.id = d.host JOIN reports r ON r.id = d.report
          WHERE ($1 IS NULL OR d.verdict = $1) AND ($2 = 0 OR d.closed IS NULL)
            AND ($3 IS NULL OR d.host = $3 OR h.name = $3) AND ($4 IS NULL OR d.probe = $4)
@@ -60,9 +60,15 @@ pub async fn drifts(
     .bind(i64::from(filter.counted))
     .bind(limit)
     .bind(offset)
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
-    with_total(rows, drifted)
+    let (numbers, total) = with_total(rows, |row| Ok(row.try_get::<i64, _>("seq")?))?;
+    let mut drifts = Vec::with_capacity(numbers.len());
+    for seq in numbers {
+        let found = drift(db, seq).await?;
+        drifts.extend(found.map(|found| Drifted { entry: found.entry.listed(), ..found }));
+    }
+    Ok((drifts, total))
 }
 
 /// The drift of that number.
@@ -131,5 +137,35 @@ mod tests {
         );
         assert_eq!(page[0].entry.between, [at(25), at(30)]);
         assert_eq!(unapproved(&mut db).await.unwrap(), (1, Some(at(10))), "pending hosts count for nothing");
+    }
+
+    #[tokio::test]
+    async fn of_a_long_value_lists_show_the_beginning_and_its_own_page_all_and_few_are_held_at_once() {
+        let (store, _folder) = store().await;
+        let mut db = store.write().await.unwrap();
+        host(&mut db, "web-1", 'a', "active", 100).await;
+        for probe in ["packages", "admins", "time"] {
+            drifted(&mut db, 'a', probe, 10, NOBODY, true).await;
+        }
+        let long = format!("\"{}\"", "x".repeat(5 << 20));
+        sqlx::raw_sql("DROP TRIGGER a_drift_stays_what_it_was").execute(&mut *db).await.unwrap();
+        sqlx::query("UPDATE drifts SET value_after = $1").bind(&long).execute(&mut *db).await.unwrap();
+        let (listed, _) = drifts(&mut db, &Filter::default(), 10, 0).await.unwrap();
+        let api = super::super::super::drifts::list(&mut db, &Default::default(), 10).await.unwrap();
+        let entries: Vec<Entry> = listed.into_iter().map(|drifted| drifted.entry).chain(api).collect();
+        assert_eq!(entries.len(), 6);
+        for entry in entries {
+            assert!(serde_json::to_vec(&entry).unwrap().len() < 3000);
+            assert!(entry.said_after().unwrap().contains(&format!("{} bytes", long.len())), "{:?}", entry.said_after());
+            assert_eq!(entry.said_before().unwrap(), "1", "what is short is whole");
+        }
+        assert_eq!(drift(&mut db, 1).await.unwrap().unwrap().entry.after.unwrap().text(), long);
+        let mut after = 0;
+        for _ in 0..3 {
+            let page = super::super::super::drifts::open(&mut db, after).await.unwrap();
+            assert_eq!(page.len(), 1, "two of them are more than is held at once");
+            after = page[0].seq().unwrap();
+        }
+        assert!(super::super::super::drifts::open(&mut db, after).await.unwrap().is_empty());
     }
 }
