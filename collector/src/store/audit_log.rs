@@ -99,7 +99,7 @@ mod tests {
         let (store, _folder) = store().await;
         let mut db = store.write().await.unwrap();
         note(&mut db, at(0), "ava", "approve", "CHG-2026-0001", "").await.unwrap();
-        let replaced = "INSERT OR REPLACE INTO audit_log SELECT seq, at, 'otto', did, what, detail FROM audit_log";
+        let replaced = "INSERT OR REPLACE INTO audit_log (seq, at, who, did, what, detail) SELECT seq, at, 'otto', did, what, detail FROM audit_log";
         for sql in ["UPDATE audit_log SET who = 'otto'", "DELETE FROM audit_log", replaced] {
             let error = sqlx::query(sql).execute(&mut *db).await.unwrap_err();
             assert!(error.to_string().contains("append-only"), "{error}");
