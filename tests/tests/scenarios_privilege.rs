@@ -32,7 +32,10 @@ fn collect_opens_no_ip_socket_and_ship_never_opens_the_key() {
     let inet: Vec<&str> = collected.lines().filter(is_ip).collect();
     assert!(inet.is_empty(), "collect used the network:\n{}", inet.join("\n"));
     let shipped = traced(collector.folder(), network, &agent.live_command(&["ship", "--once"]));
-    assert!(shipped.lines().any(|line| is_ip(&line)), "were ship not seen to use it, collect's not being seen would mean nothing");
+    assert!(
+        shipped.lines().any(|line| is_ip(&line)),
+        "were ship not seen to use it, collect's not being seen would mean nothing"
+    );
 
     let files = "trace=%file";
     let collected = traced(collector.folder(), files, &agent.live_command(&["collect", "--once"]));
