@@ -189,6 +189,11 @@ fn still(probe: &str, facts: &Value) -> Value {
         let state = facts["state"].as_object_mut().unwrap_or_else(|| panic!("systemd was not asked"));
         state.retain(|unit, _| !unit.starts_with("run-u"));
     }
+    if probe == "platform" {
+        // systemd-nspawn mounts a made-up boot id over the file; a unit with a /proc of its own sees the kernel's.
+        let state = facts["state"].as_object_mut().unwrap_or_else(|| panic!("the platform was not seen"));
+        assert!(state.remove("boot").is_some(), "{state:?}");
+    }
     if probe == "time" {
         let clock = facts["state"]["clock"].as_object_mut().unwrap_or_else(|| panic!("the clock was not seen"));
         clock.retain(|_, value| !value.is_number());
