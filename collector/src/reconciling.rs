@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use audit::change::ChangeRecord;
 use audit::digest::Digest;
 use audit::probes;
-use audit::reconcile::{Happened, Judged, Verdict, reconcile};
+use audit::reconcile::{Judged, Verdict, reconcile};
 use audit::report::{HostId, Manifest};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -289,15 +289,7 @@ async fn would_decide_otherwise(db: &mut Conn, now: DateTime<Utc>) -> Result<boo
 /// The drift with its verdict at `now`, where that is another.
 fn decide_otherwise(entry: Entry, records: &[ChangeRecord], now: DateTime<Utc>) -> Option<(Entry, Judged)> {
     let value = entry.said_after();
-    let happened = Happened {
-        host: entry.host.as_str(),
-        host_name: &entry.host_name,
-        probe: &entry.probe,
-        subject: &entry.subject,
-        value: value.as_deref(),
-        between: entry.interval(),
-        controlled: entry.controlled,
-    };
+    let happened = entry.happened(value.as_deref());
     let judged = reconcile(&happened, records, now);
     let same = judged.verdict == entry.verdict
         && judged.reason == entry.reason

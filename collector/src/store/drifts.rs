@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use audit::digest::Digest;
 use audit::drift::{Drift, Interval};
-use audit::reconcile::{Judged, Reason, Verdict};
+use audit::reconcile::{Happened, Judged, Reason, Verdict};
 use audit::report::HostId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,19 @@ impl Entry {
     /// When.
     pub fn interval(&self) -> Interval {
         Interval { from: self.between[0], to: self.between[1] }
+    }
+
+    /// As it is reconciled; `value` is what it says after.
+    pub(crate) fn happened<'a>(&'a self, value: Option<&'a str>) -> Happened<'a> {
+        Happened {
+            host: self.host.as_str(),
+            host_name: &self.host_name,
+            probe: &self.probe,
+            subject: &self.subject,
+            value,
+            between: self.interval(),
+            controlled: self.controlled,
+        }
     }
 
     /// As a list shows it: of long values the beginning.

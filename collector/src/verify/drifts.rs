@@ -105,15 +105,7 @@ impl Look<'_> {
     /// A verdict against what reconciliation says of it.
     fn verdict(&mut self, entry: &Entry, given: &Given, found: &mut Found) {
         let value = entry.said_after();
-        let happened = Happened {
-            host: entry.host.as_str(),
-            host_name: &entry.host_name,
-            probe: &entry.probe,
-            subject: &entry.subject,
-            value: value.as_deref(),
-            between: entry.interval(),
-            controlled: entry.controlled,
-        };
+        let happened = entry.happened(value.as_deref());
         let known = self.instants.partition_point(|instant| *instant <= given.at);
         let under_way = self.instants.partition_point(|instant| *instant + UNDER_WAY < given.at);
         let due = self.reconciled(&happened, known, given.at);
