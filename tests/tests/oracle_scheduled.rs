@@ -1,6 +1,6 @@
 //! The scheduled probe against Debian's own cron: of many crontabs, which does it run, and which does it pass over? Every file
 //! holds a job for `@reboot`, which cron runs as soon as it starts, so nothing waits for a minute to end. Needs root.
-//! `tests/hosts_units.rs` compares the timers with a booted systemd.
+//! Timers, anacron and at are not compared yet.
 
 use std::collections::BTreeSet;
 use std::fs;

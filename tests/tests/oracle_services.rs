@@ -1,5 +1,6 @@
 //! The services probe against systemctl, offline: every unit file of Debian roots, and trees made to hold each way to enable,
-//! mask, link and alias a unit. `tests/hosts_units.rs` asks a booted systemd. Needs root.
+//! mask, link and alias a unit. What a booted systemd says of
+//! running units is not compared yet. Needs root.
 
 use std::collections::BTreeMap;
 use std::fs;
