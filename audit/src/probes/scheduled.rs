@@ -73,6 +73,7 @@ use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
 use crate::host::{Host, Question};
 use crate::probe::{Context, Probe};
+use crate::probes::services::tree;
 
 pub use expect::Expect;
 
@@ -153,15 +154,9 @@ impl Probe for Scheduled {
         "/lib",
         "/usr/lib/systemd/systemd",
         "/lib/systemd/systemd",
-        "/{etc,run}/systemd/{system,system.control,system.attached}",
-        "/{etc,run}/systemd/{system,system.control,system.attached}/*",
-        "/{etc,run}/systemd/{system,system.control,system.attached}/*/*",
-        "/run/systemd/{generator,generator.early,generator.late,transient}",
-        "/run/systemd/{generator,generator.early,generator.late,transient}/*",
-        "/run/systemd/{generator,generator.early,generator.late,transient}/*/*",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system/*",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system/*/*",
+        tree::READS_FOLDERS,
+        tree::READS_UNITS,
+        tree::READS_WITHIN,
         "/var/lib/systemd/linger",
         "/{home/*,root}/.config/systemd/user/timers.target.wants",
         "/{home/*,root}/.config/systemd/user/timers.target.wants/*",

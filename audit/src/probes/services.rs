@@ -20,12 +20,12 @@
 //! instance that a target wants. Its value:
 //!
 //! - `enablement`, in systemctl's words: `enabled`, `enabled-runtime`, `linked`, `linked-runtime`, `alias`, `masked`, `masked-runtime`,
-//!   `static`, `disabled`, `indirect`, `generated`, `bad`. Left out where there are drop-ins for a unit that is not installed.
+//!   `static`, `disabled`, `indirect`, `generated`, `bad`. Left out where a unit that is not installed is wanted, or has drop-ins.
 //! - `by`: the units whose `.wants`, `.requires` or `.upholds` folder links to it, an installed folder's too.
 //! - `alias_of`: the unit an alias leads to.
 //! - `file` and `digest` (SHA-256), where it is loaded from anything but an installed folder: an administrator's own unit, or one that takes an
 //!   installed one's place. What a package installed is the package's, and drifts with it.
-//! - `drop_ins`: each file `NAME.d/*.conf` with its SHA-256, the strongest of equal names. What all units of a kind or a prefix share
+//! - `drop_ins`: each file `NAME.d/*.conf` with its SHA-256 (that of an empty file for a link to `/dev/null`), the strongest of equal names. What all units of a kind or a prefix share
 //!   (`service.d`, `foo-.service.d`) is an item of that name.
 //!
 //! The content of units and drop-ins is never shown: `Environment=` may hold a secret.
@@ -70,12 +70,14 @@
 //!
 //! Users' own units. What a unit's generator will make at the next boot of a root at rest (`/etc/fstab`'s mounts, say). What D-Bus or a socket
 //! starts on demand does not start with the host: forbid its socket too, or mask it. Conditions that keep an enabled unit from
-//! starting. Presets.
+//! starting. Presets: they are what a package's installation asks, and what was made of it are the links that are read. Links that lead through further links
+//! outside the folders: such a unit is taken for what the last one leads to.
 
 pub(in crate::probes) mod enablement;
 mod expect;
 pub(in crate::probes) mod install;
 mod judge;
+mod links;
 pub(in crate::probes) mod names;
 mod running;
 mod sysv;
@@ -156,15 +158,9 @@ impl Probe for Services {
         "/lib",
         "/usr/lib/systemd/systemd",
         "/lib/systemd/systemd",
-        "/{etc,run}/systemd/{system,system.control,system.attached}",
-        "/{etc,run}/systemd/{system,system.control,system.attached}/*",
-        "/{etc,run}/systemd/{system,system.control,system.attached}/*/*",
-        "/run/systemd/{generator,generator.early,generator.late,transient}",
-        "/run/systemd/{generator,generator.early,generator.late,transient}/*",
-        "/run/systemd/{generator,generator.early,generator.late,transient}/*/*",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system/*",
-        "/{usr/local/lib,usr/lib,lib}/systemd/system/*/*",
+        tree::READS_FOLDERS,
+        tree::READS_UNITS,
+        tree::READS_WITHIN,
         "/etc/init.d",
         "/etc/rc?.d",
         "/etc/runlevels",
@@ -238,17 +234,13 @@ fn units(host: &dyn Host) -> Observed<Unit> {
         }
     }
     for (of, files) in &tree.drop_ins {
-        // What only a running program wrote is state, not configuration.
-        let files: Vec<_> = files.values().filter(|file| !file.starts_with("/run/systemd/transient")).collect();
-        if files.is_empty() {
-            continue;
-        }
         let entry: &mut Unit = items.seen.entry(subject_of(of)).or_default();
-        for file in files {
-            match host.read(file) {
-                Ok(bytes) => {
+        for file in files.values() {
+            match tree.drop_in(file) {
+                Ok(Some(bytes)) => {
                     entry.drop_ins.insert(path_text(file), Digest::of(&bytes));
                 }
+                Ok(None) => {}
                 Err(gap) => items.gaps.extend([(subject_of(of), gap)]),
             }
         }
@@ -264,17 +256,19 @@ fn subject_of(of: &str) -> String {
 fn unit(tree: &Tree<'_>, name: &str) -> Result<Unit, Gap> {
     let decided = enablement::decide(tree, name)?;
     let by = tree.wanted_by(name);
-    let mut unit = Unit { enablement: Some(decided.enablement), by, ..Unit::default() };
+    let mut unit = Unit { enablement: decided.enablement, by, ..Unit::default() };
     match decided.enablement {
-        Enablement::Alias => unit.alias_of = Some(decided.name),
-        Enablement::Masked | Enablement::MaskedRuntime | Enablement::Bad | Enablement::Generated => {}
-        Enablement::Enabled
-        | Enablement::EnabledRuntime
-        | Enablement::Linked
-        | Enablement::LinkedRuntime
-        | Enablement::Static
-        | Enablement::Disabled
-        | Enablement::Indirect => {
+        Some(Enablement::Alias) => unit.alias_of = Some(decided.name),
+        None | Some(Enablement::Masked | Enablement::MaskedRuntime | Enablement::Bad | Enablement::Generated) => {}
+        Some(
+            Enablement::Enabled
+            | Enablement::EnabledRuntime
+            | Enablement::Linked
+            | Enablement::LinkedRuntime
+            | Enablement::Static
+            | Enablement::Disabled
+            | Enablement::Indirect,
+        ) => {
             if let Some((path, folder)) = decided.file
                 && tree.folders.get(folder).is_some_and(|folder| is_own(folder.path))
             {

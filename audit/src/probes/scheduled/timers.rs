@@ -48,14 +48,16 @@ fn collect_system(found: &mut Found<'_>) {
 /// A timer that has a file of its own; an alias is told under its real name.
 fn timer(tree: &Tree<'_>, name: &str) -> Result<Option<Job>, Gap> {
     let decided = enablement::decide(tree, name)?;
-    let Some((path, _)) = decided.file.filter(|_| decided.enablement != Enablement::Alias) else { return Ok(None) };
+    let (Some((path, _)), Some(enablement)) = (decided.file, decided.enablement) else { return Ok(None) };
+    if enablement == Enablement::Alias {
+        return Ok(None);
+    }
     let by = tree.wanted_by(name);
-    let starts = Unit { enablement: Some(decided.enablement), by, ..Unit::default() }.starts();
-    let mut files: Vec<PathBuf> = vec![path];
-    files.extend(tree.drop_ins.get(name).into_iter().flat_map(|files| files.values().cloned()));
-    let mut job = read(name, "root", files.iter().map(|file| tree.host.read(file)))?;
+    let starts = Unit { enablement: Some(enablement), by, ..Unit::default() }.starts();
+    let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
+    let mut job = read(name, "root", std::iter::once(tree.host.read(&path)).chain(drop_ins))?;
     if !starts {
-        job.ignored = Some(decided.enablement.name().to_owned());
+        job.ignored = Some(enablement.name().to_owned());
     }
     Ok(Some(job))
 }

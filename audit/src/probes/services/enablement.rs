@@ -1,14 +1,16 @@
 //! Whether a unit starts by itself, decided from files as `systemctl is-enabled` decides it: systemctl(1), the table under
-//! `is-enabled`, and the links that systemd.unit(5) describes.
+//! `is-enabled`, and the links that systemd.unit(5) describes. Its versions from 252 on agree; 247 called more links bad.
+//!
+//! A link out of the load path is taken for what it leads to in the end: links on the way there are not looked at.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::install::Install;
-use super::names;
-use super::tree::{self, CONFIGURED, File, Folder, Origin, Tree};
-use crate::host::{EntryKind, Gap, GapKind};
+use super::tree::{self, File, Origin, Tree};
+use super::{links, names};
+use crate::host::{EntryKind, Gap, GapKind, Stat};
 
 /// How a unit file is installed, in systemctl's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,7 +64,8 @@ impl Enablement {
 
 /// What was found out about one unit's file.
 pub(in crate::probes) struct Decided {
-    pub(in crate::probes) enablement: Enablement,
+    /// `None` where no file of its name, nor of its template, is there: something wants what is not installed.
+    pub(in crate::probes) enablement: Option<Enablement>,
     /// The file it is loaded from, and its folder's number; `None` where it is masked or bad.
     pub(in crate::probes) file: Option<(PathBuf, usize)>,
     /// The name it goes by in the end: another one for an alias.
@@ -72,169 +75,164 @@ pub(in crate::probes) struct Decided {
 /// systemd's own `UNIT_FILE_FOLLOW_SYMLINK_MAX`.
 const MAX_LINKS: usize = 64;
 
-/// Where following a unit's name ends.
-enum End {
-    Masked(usize),
+/// A unit as it is found under one of its names.
+struct Found {
+    name: String,
+    /// Where in the load path, and in which folder.
+    path: PathBuf,
+    folder: usize,
+    what: What,
+    install: Install,
+}
+
+/// What stands there.
+enum What {
+    Masked,
+    Regular,
+    /// A file elsewhere, linked in.
+    Linked(PathBuf),
+    /// A link to this path in the load path: another unit's name.
+    Alias(PathBuf),
+}
+
+/// Why a unit cannot be found out about.
+enum Stop {
+    /// Nothing of the name is there.
+    Missing,
+    /// systemctl gives up on it.
     Bad,
-    /// The file's name, its path as linked in the load path, its folder, and whether that is a link out of the load path.
-    File {
-        name: String,
-        path: PathBuf,
-        folder: usize,
-        target: Option<PathBuf>,
-    },
+    Gap(Gap),
+}
+
+impl From<Gap> for Stop {
+    fn from(gap: Gap) -> Self {
+        Self::Gap(gap)
+    }
 }
 
 /// Decides the unit called `name`.
 pub(in crate::probes) fn decide(tree: &Tree<'_>, name: &str) -> Result<Decided, Gap> {
-    let found = follow(tree, name)?;
-    let (own, path, folder, target) = match found {
-        End::Masked(folder) => {
-            let runtime = tree.folders.get(folder).is_some_and(is_runtime);
-            let enablement = if runtime { Enablement::MaskedRuntime } else { Enablement::Masked };
+    let found = match follow(tree, name) {
+        Ok(found) => found,
+        Err(Stop::Gap(gap)) => return Err(gap),
+        Err(stop) => {
+            let enablement = matches!(stop, Stop::Bad).then_some(Enablement::Bad);
             return Ok(Decided { enablement, file: None, name: name.to_owned() });
         }
-        End::Bad => return Ok(Decided { enablement: Enablement::Bad, file: None, name: name.to_owned() }),
-        End::File { name, path, folder, target } => (name, path, folder, target),
     };
-    let base = tree::last(target.as_deref().unwrap_or(&path));
-    let mut decided = Decided { enablement: Enablement::Alias, file: Some((path.clone(), folder)), name: own.clone() };
-    if name != base && !names::is_instance(&own) {
-        return Ok(decided);
-    }
-    if tree.folders.get(folder).is_some_and(|folder| folder.origin == Origin::Generated) {
-        decided.enablement = Enablement::Generated;
-        return Ok(decided);
-    }
-    let install = install(tree, &own, &path)?;
-    decided.enablement = links(tree, &own, &install, folder, target.is_some(), true).unwrap_or_else(|| {
-        let otherwise = links(tree, &own, &install, folder, target.is_some(), false);
-        match otherwise {
-            Some(_) => Enablement::Indirect,
-            None if install.has_rules() => Enablement::Disabled,
-            None if install.also => Enablement::Indirect,
-            None => Enablement::Static,
+    let runtime = tree.folders.get(found.folder).is_some_and(links::is_runtime);
+    let target = match &found.what {
+        What::Masked => {
+            let enablement = Some(if runtime { Enablement::MaskedRuntime } else { Enablement::Masked });
+            return Ok(Decided { enablement, file: None, name: name.to_owned() });
         }
-    });
-    Ok(decided)
+        What::Regular => None,
+        What::Linked(target) | What::Alias(target) => Some(target),
+    };
+    let generated = tree.folders.get(found.folder).is_some_and(|folder| folder.origin == Origin::Generated);
+    let base = tree::last(target.unwrap_or(&found.path));
+    let enablement = match () {
+        () if name != base && !names::is_instance(&found.name) => Enablement::Alias,
+        () if generated && target.is_none() => Enablement::Generated,
+        () => links::enablement(tree, &found.name, &found.install, target.is_none().then_some(found.folder)),
+    };
+    Ok(Decided { enablement: Some(enablement), file: Some((found.path, found.folder)), name: found.name })
 }
 
-fn follow(tree: &Tree<'_>, name: &str) -> Result<End, Gap> {
-    let mut name = name.to_owned();
+/// Follows `name` to the unit it means in the end.
+fn follow(tree: &Tree<'_>, name: &str) -> Result<Found, Stop> {
+    let mut found = search(tree, name)?;
     for _ in 0..MAX_LINKS {
-        let found = tree.find(&name).map(|found| (name.clone(), found));
-        let found = found.or_else(|| {
-            let template = names::template(&name)?;
-            tree.find(&template).map(|found| (template, found))
-        });
-        let Some((stands, (number, file))) = found else { return Ok(End::Bad) };
-        let Some(folder) = tree.folders.get(number) else { return Ok(End::Bad) };
-        let path = Path::new(folder.path).join(&stands);
-        match file {
-            File::Regular => {
-                if tree.host.stat(&path)?.size == 0 {
-                    return Ok(End::Masked(number));
-                }
-                return Ok(End::File { name, path, folder: number, target: None });
-            }
-            File::Link(target) => {
-                // A link to /dev/null masks, and so does one to an empty file.
-                let there = match tree.host.stat(&path) {
-                    Ok(stat) => Some(stat),
-                    // Nothing there, or a loop of links.
-                    Err(gap) if matches!(gap.kind, GapKind::Missing | GapKind::Failed) => None,
-                    Err(gap) => return Err(gap),
-                };
-                let nothing = |kind, size| kind == EntryKind::Other || (kind == EntryKind::File && size == 0);
-                if target == Path::new("/dev/null") || there.is_some_and(|stat| nothing(stat.kind, stat.size)) {
-                    return Ok(End::Masked(number));
-                }
-                let leads = tree::last(target);
-                if names::kind(&leads) != names::kind(&stands) || !names::is_valid(&leads) {
-                    return Ok(End::Bad);
-                }
-                if !tree.holds(target) {
-                    return Ok(match there {
-                        Some(_) => End::File { name, path, folder: number, target: Some(target.clone()) },
-                        None => End::Bad,
-                    });
-                }
-                let filled = names::is_template(&leads).then(|| names::instance_like(&name, &leads)).flatten();
-                let next = filled.unwrap_or(leads);
-                if next == name {
-                    // A link to the file of the same name in a weaker folder.
-                    return Ok(match there {
-                        Some(_) => End::File { name, path, folder: number, target: Some(target.clone()) },
-                        None => End::Bad,
-                    });
-                }
-                name = next;
-            }
+        let target = match &found.what {
+            What::Masked | What::Regular => return Ok(found),
+            What::Linked(_) => return linked(tree, found),
+            What::Alias(target) => target.clone(),
+        };
+        let leads = tree::last(&target);
+        let filled = names::is_template(&leads).then(|| names::instance_like(&found.name, &leads)).flatten();
+        let next = filled.unwrap_or(leads);
+        if next == found.name {
+            // An instance by a link to its own template: that very file counts, whatever stands in stronger folders.
+            let (folder, file) = tree.at(&target).ok_or(Stop::Bad)?;
+            found.what = load(tree, &found.name, &target, file, &mut found.install)?;
+            (found.path, found.folder) = (target, folder);
+            continue;
         }
+        found = search(tree, &next).map_err(|stop| match stop {
+            Stop::Missing | Stop::Bad => Stop::Bad,
+            Stop::Gap(gap) => Stop::Gap(gap),
+        })?;
     }
-    Ok(End::Bad)
+    Err(Stop::Bad)
 }
 
-/// The `[Install]` section of the file and of its drop-ins.
-fn install(tree: &Tree<'_>, name: &str, path: &Path) -> Result<Install, Gap> {
+/// The strongest file or link of the name, else of its template, with its drop-ins.
+fn search(tree: &Tree<'_>, name: &str) -> Result<Found, Stop> {
+    let template = names::template(name);
+    if (template.is_some() || names::is_template(name)) && !names::may_template(name) {
+        return Err(Stop::Bad);
+    }
+    let candidates = [Some(name), template.as_deref()].into_iter().flatten();
+    let (stands, (folder, file)) =
+        candidates.filter_map(|name| Some((name, tree.find(name)?))).next().ok_or(Stop::Missing)?;
+    let path = tree.folders.get(folder).map(|folder| Path::new(folder.path).join(stands)).ok_or(Stop::Missing)?;
     let mut install = Install::default();
-    install.take(&String::from_utf8_lossy(&tree.host.read(path)?));
-    let own = [Some(name.to_owned()), names::template(name)];
-    for of in own.iter().flatten() {
-        for file in tree.drop_ins.get(of).into_iter().flat_map(|files| files.values()) {
-            install.take(&String::from_utf8_lossy(&tree.host.read(file)?));
-        }
-    }
-    Ok(install)
-}
-
-/// Whether links enable the unit called `name`, whose file stands in the folder number `at`. With `known`, only links by the
-/// names its `[Install]` section knows count.
-fn links(tree: &Tree<'_>, name: &str, install: &Install, at: usize, linked: bool, known: bool) -> Option<Enablement> {
-    let known_name = |link: &str| {
-        link == name
-            || install.aliases.iter().any(|alias| alias == link)
-            || install.default_instance.as_deref().is_some_and(|instance| {
-                names::is_template(name) && names::instance_of(name, instance).as_deref() == Some(link)
-            })
-    };
-    let counts = |link: &str, leads: &str| (link == name || leads == name) && (!known || known_name(link));
-    let (mut runtime, mut at_all) = (false, false);
-    let mut same_name = linked.then_some(at);
-    for (number, folder) in tree.folders.iter().enumerate() {
-        let wanted = folder.wants.iter().any(|(_, link, leads)| counts(link, leads));
-        let aliased = folder.units.iter().any(|(link, file)| match file {
-            File::Regular => false,
-            // A link of the same name is no enabling: it links the file in.
-            File::Link(target) => link != name && counts(link, &tree::last(target)),
-        });
-        let itself = matches!(folder.units.get(name), Some(File::Link(target)) if tree::last(target) == name);
-        if wanted || aliased {
-            if folder.path == CONFIGURED {
-                return Some(Enablement::Enabled);
+    let what = load(tree, name, &path, file, &mut install)?;
+    if !matches!(what, What::Masked) {
+        for path in tree.drop_ins_of(name) {
+            let sound = tree.drop_in(path)?.is_some_and(|text| install.take(name, &text));
+            if !sound {
+                return Err(Stop::Bad);
             }
-            if is_runtime(folder) { runtime = true } else { at_all = true }
-        } else if itself && number <= at && same_name.is_none() {
-            same_name = Some(number);
         }
     }
-    if runtime {
-        return Some(Enablement::EnabledRuntime);
-    }
-    if at_all && names::is_instance(name) {
-        return Some(Enablement::Static);
-    }
-    let folder = tree.folders.get(same_name?)?;
-    match folder.origin {
-        Origin::Persistent => Some(Enablement::Linked),
-        Origin::Runtime | Origin::Generated | Origin::Transient => Some(Enablement::LinkedRuntime),
-        Origin::Installed => None,
+    Ok(Found { name: name.to_owned(), path, folder, what, install })
+}
+
+/// What stands at `path` under the name `name`; a file's `[Install]` section is added to `install`.
+fn load(tree: &Tree<'_>, name: &str, path: &Path, file: &File, install: &mut Install) -> Result<What, Stop> {
+    match file {
+        File::Other => Err(Stop::Bad),
+        File::Regular if tree.host.stat(path)?.size == 0 => Ok(What::Masked),
+        File::Regular => match install.take(name, &tree.host.read(path)?) {
+            true => Ok(What::Regular),
+            false => Err(Stop::Bad),
+        },
+        File::Link(target) => {
+            let inside = tree.holds(target);
+            if inside && !names::is_alias(&tree::last(path), &tree::last(target)) {
+                return Err(Stop::Bad);
+            }
+            // A link to an empty file masks as one to /dev/null does.
+            let masks = target == Path::new(tree::NOTHING)
+                || there(tree, path)?.is_some_and(|stat| stat.kind == EntryKind::Other || is_empty(&stat));
+            Ok(match inside {
+                _ if masks => What::Masked,
+                true => What::Alias(target.clone()),
+                false => What::Linked(target.clone()),
+            })
+        }
     }
 }
 
-fn is_runtime(folder: &Folder) -> bool {
-    match folder.origin {
-        Origin::Runtime | Origin::Generated | Origin::Transient => true,
-        Origin::Persistent | Origin::Installed => false,
+fn is_empty(stat: &Stat) -> bool {
+    stat.kind == EntryKind::File && stat.size == 0
+}
+
+/// Where a link leads; `None` for nowhere, or in a loop.
+fn there(tree: &Tree<'_>, link: &Path) -> Result<Option<Stat>, Gap> {
+    match tree.host.stat(link) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(gap) if matches!(gap.kind, GapKind::Missing | GapKind::Failed) => Ok(None),
+        Err(gap) => Err(gap),
     }
+}
+
+/// The file that a link out of the load path leads to.
+fn linked(tree: &Tree<'_>, mut found: Found) -> Result<Found, Stop> {
+    let is_file = there(tree, &found.path)?.is_some_and(|stat| stat.kind == EntryKind::File);
+    if !is_file || !found.install.take(&found.name, &tree.host.read(&found.path)?) {
+        return Err(Stop::Bad);
+    }
+    Ok(found)
 }

@@ -118,6 +118,49 @@ fn a_link_to_what_is_gone_is_bad_and_starts_nothing() {
 }
 
 #[test]
+fn a_link_to_the_same_name_in_a_weaker_folder_is_bad() {
+    let host = debian().symlink("/etc/systemd/system/ssh.service", "/lib/systemd/system/ssh.service");
+    assert_eq!(enablement(&host, "ssh.service"), "bad");
+    let other_kind = debian().symlink("/etc/systemd/system/a.socket", "/lib/systemd/system/ssh.service");
+    assert_eq!(enablement(&other_kind, "a.socket"), "bad");
+}
+
+#[test]
+fn what_is_wanted_and_not_installed_starts_nothing() {
+    let host =
+        debian().symlink("/etc/systemd/system/a.target.wants/gone@x.service", "/lib/systemd/system/gone@.service");
+    let facts = observed(&host);
+    let gone = &facts.items.seen["gone@x.service"];
+    assert_eq!((gone.enablement, gone.by.len()), (None, 1));
+    assert_eq!(only_status("enabled: [gone@x]", &host).0, Status::Deviation);
+}
+
+#[test]
+fn a_wants_link_to_nothing_hides_weaker_ones_of_its_name() {
+    let host = debian().symlink("/etc/systemd/system/sysinit.target.wants/quiet.service", "/dev/null");
+    assert!(observed(&host).items.seen["quiet.service"].by.is_empty());
+    assert_eq!(observed(&debian()).items.seen["quiet.service"].by.len(), 1);
+}
+
+#[test]
+fn a_drop_in_may_be_hidden_and_one_that_leads_nowhere_makes_the_unit_bad() {
+    let hidden = debian()
+        .symlink("/etc/systemd/system/ssh.service.d/a.conf", "/dev/null")
+        .file("/usr/lib/systemd/system/ssh.service.d/a.conf", "[Install]\nAlso=nonsense\n");
+    assert_eq!(enablement(&hidden, "ssh.service"), "enabled");
+    let facts = observed(&hidden);
+    assert_eq!(facts.items.seen["ssh.service"].drop_ins["/etc/systemd/system/ssh.service.d/a.conf"], Digest::of(b""));
+    let astray = debian().symlink("/etc/systemd/system/ssh.service.d/a.conf", "/opt/none");
+    assert_eq!(enablement(&astray, "ssh.service"), "bad");
+}
+
+#[test]
+fn an_instance_with_drop_ins_of_its_own_is_decided_by_its_template() {
+    let host = debian().file("/etc/systemd/system/getty@tty9.service.d/a.conf", "[Service]\n");
+    assert_eq!(enablement(&host, "getty@tty9.service"), "disabled");
+}
+
+#[test]
 fn a_loop_of_links_ends() {
     let host = debian()
         .symlink("/etc/systemd/system/a.service", "b.service")

@@ -17,17 +17,15 @@ pub(in crate::probes) enum Origin {
     Runtime,
     /// Made by a generator at boot.
     Generated,
-    /// Made by a program that runs.
-    Transient,
     /// Installed: packages', or `/usr/local`'s.
     Installed,
 }
 
-/// The load path, the strongest folder first.
-const FOLDERS: [(&str, Origin); 13] = [
+/// The load path, the strongest folder first. `/run/systemd/transient` is left out: what a running program made there is
+/// nobody's decision. Where `/lib` is a folder of its own, systemd's own folder is in it, and comes before `/usr/lib`.
+const FOLDERS: [(&str, Origin); 12] = [
     ("/etc/systemd/system.control", Origin::Persistent),
     ("/run/systemd/system.control", Origin::Runtime),
-    ("/run/systemd/transient", Origin::Transient),
     ("/run/systemd/generator.early", Origin::Generated),
     ("/etc/systemd/system", Origin::Persistent),
     ("/etc/systemd/system.attached", Origin::Persistent),
@@ -35,12 +33,35 @@ const FOLDERS: [(&str, Origin); 13] = [
     ("/run/systemd/system.attached", Origin::Runtime),
     ("/run/systemd/generator", Origin::Generated),
     ("/usr/local/lib/systemd/system", Origin::Installed),
-    ("/usr/lib/systemd/system", Origin::Installed),
     ("/lib/systemd/system", Origin::Installed),
+    ("/usr/lib/systemd/system", Origin::Installed),
     ("/run/systemd/generator.late", Origin::Generated),
 ];
+
+/// The folders of the load path as one declared read, with `$end` after each.
+macro_rules! load_path {
+    ($end:literal) => {
+        concat!(
+            "/{etc/systemd/system,etc/systemd/system.control,etc/systemd/system.attached,",
+            "run/systemd/system,run/systemd/system.control,run/systemd/system.attached,",
+            "run/systemd/generator,run/systemd/generator.early,run/systemd/generator.late,",
+            "usr/local/lib/systemd/system,usr/lib/systemd/system,lib/systemd/system}",
+            $end
+        )
+    };
+}
+
+/// What each probe that reads a [`Tree`] declares: the folders of the load path,
+pub(in crate::probes) const READS_FOLDERS: &str = load_path!("");
+/// the units in them, and `*.wants` and drop-in folders,
+pub(in crate::probes) const READS_UNITS: &str = load_path!("/*");
+/// and what stands in those.
+pub(in crate::probes) const READS_WITHIN: &str = load_path!("/*/*");
+
 /// Where `systemctl enable` writes its links.
 pub(super) const CONFIGURED: &str = "/etc/systemd/system";
+/// What a link leads to that masks its name.
+pub(super) const NOTHING: &str = "/dev/null";
 /// More unit files than any host has.
 const MAX_UNITS: usize = 20_000;
 
@@ -50,8 +71,27 @@ pub(in crate::probes) struct Folder {
     pub(in crate::probes) origin: Origin,
     /// Unit files and links by name.
     pub(super) units: BTreeMap<String, File>,
-    /// The links of its `X.wants`, `X.requires` and `X.upholds`: X, the link's name, the name it leads to.
-    pub(super) wants: Vec<(String, String, String)>,
+    /// The links of its `X.wants`, `X.requires` and `X.upholds`.
+    pub(super) wants: Vec<Want>,
+}
+
+/// A link in a folder `X.wants`.
+pub(super) struct Want {
+    /// The folder's name.
+    of: String,
+    /// The link's name.
+    pub(super) link: String,
+    /// Whether systemctl sees it: it looks into no folder that is itself a link, systemd does.
+    pub(super) listed: bool,
+    /// A link to `/dev/null`, which hides those of its name in weaker folders.
+    masked: bool,
+}
+
+impl Want {
+    /// The unit that wants it; systemctl asks for no name here, systemd does.
+    fn by(&self) -> Option<&str> {
+        self.of.rsplit_once('.').map(|(by, _)| by).filter(|by| names::is_valid(by))
+    }
 }
 
 /// What stands under a unit's name.
@@ -60,6 +100,8 @@ pub(super) enum File {
     Regular,
     /// A link, and where it leads: absolute, made plain.
     Link(PathBuf),
+    /// A folder or a device: systemd cannot load it, and looks no further.
+    Other,
 }
 
 /// The whole load path.
@@ -70,14 +112,16 @@ pub(in crate::probes) struct Tree<'a> {
     pub(in crate::probes) drop_ins: BTreeMap<String, BTreeMap<String, PathBuf>>,
     /// What of it could not be seen.
     pub(in crate::probes) gap: Option<Gap>,
+    /// Whether `/lib` leads to `/usr/lib`.
+    merged: bool,
 }
 
 impl<'a> Tree<'a> {
     /// Reads the folders of `host`.
     pub(in crate::probes) fn read(host: &'a dyn Host) -> Self {
-        let mut tree = Self { host, folders: Vec::new(), drop_ins: BTreeMap::new(), gap: None };
         // On a merged /usr both names are one folder.
         let merged = host.link(Path::new("/lib")).is_ok_and(|target| target.ends_with("usr/lib"));
+        let mut tree = Self { host, folders: Vec::new(), drop_ins: BTreeMap::new(), gap: None, merged };
         for (path, origin) in FOLDERS {
             if !(merged && path == "/lib/systemd/system")
                 && let Some(folder) = tree.folder(path, origin)
@@ -118,15 +162,18 @@ impl<'a> Tree<'a> {
                         folder.units.insert(name.to_owned(), File::Link(target));
                     }
                 }
+                EntryKind::Directory | EntryKind::Other if names::is_valid(name) => {
+                    folder.units.insert(name.to_owned(), File::Other);
+                }
                 // A folder of wants or of drop-ins may itself be a link.
-                EntryKind::Directory | EntryKind::Link => self.below(&mut folder, name, &place),
+                EntryKind::Directory | EntryKind::Link => self.below(&mut folder, name, &place, entry.kind),
                 EntryKind::File | EntryKind::Other => {}
             }
         }
         Some(folder)
     }
 
-    fn below(&mut self, folder: &mut Folder, name: &str, place: &Path) {
+    fn below(&mut self, folder: &mut Folder, name: &str, place: &Path, kind: EntryKind) {
         if let Some(of) = name.strip_suffix(".d") {
             for entry in self.list(place).unwrap_or_default() {
                 let Ok(file) = std::str::from_utf8(entry.name.as_bytes()) else { continue };
@@ -137,22 +184,25 @@ impl<'a> Tree<'a> {
             }
             return;
         }
-        let by = [".wants", ".requires", ".upholds"].iter().find_map(|end| name.strip_suffix(end));
-        let Some(by) = by.filter(|by| names::is_valid(by)) else { return };
+        if ![".wants", ".requires", ".upholds"].iter().any(|end| name.ends_with(end)) {
+            return;
+        }
         for entry in self.list(place).unwrap_or_default() {
             let Ok(link) = std::str::from_utf8(entry.name.as_bytes()) else { continue };
             if entry.kind != EntryKind::Link || !names::is_valid(link) {
                 continue;
             }
             if let Some(target) = self.target(&place.join(link)) {
-                folder.wants.push((by.to_owned(), link.to_owned(), last(&target)));
+                let masked = target == Path::new(NOTHING);
+                let listed = kind == EntryKind::Directory;
+                folder.wants.push(Want { of: name.to_owned(), link: link.to_owned(), listed, masked });
             }
         }
     }
 
     fn target(&mut self, link: &Path) -> Option<PathBuf> {
         match self.host.link(link) {
-            Ok(target) => Some(plain(&link.parent().unwrap_or(link).join(target))),
+            Ok(target) => Some(self.real(plain(&link.parent().unwrap_or(link).join(target)))),
             Err(gap) => {
                 if !gap.is_missing() {
                     self.gap.get_or_insert(gap);
@@ -162,33 +212,81 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Every name there is a file or a link of, outside transient folders, and every instance that is wanted.
+    /// `path` by the names of the load path: links on the way are followed where they are the usual ones.
+    fn real(&self, path: PathBuf) -> PathBuf {
+        if let Ok(rest) = path.strip_prefix("/lib")
+            && self.merged
+        {
+            return Path::new("/usr/lib").join(rest);
+        }
+        match path.strip_prefix("/var/run") {
+            Ok(rest) => Path::new("/run").join(rest),
+            Err(_) => path,
+        }
+    }
+
+    /// Every name there is a file or a link of, and every instance that is wanted or has drop-ins.
     pub(in crate::probes) fn names(&self) -> Vec<String> {
-        let steady = || self.folders.iter().filter(|folder| folder.origin != Origin::Transient);
-        let files = steady().flat_map(|folder| folder.units.keys());
-        let wanted = steady().flat_map(|folder| folder.wants.iter().map(|(_, link, _)| link));
-        let mut names: Vec<String> = files.chain(wanted.filter(|link| names::is_instance(link))).cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let mut names: BTreeSet<&String> = self.drop_ins.keys().filter(|of| names::is_instance(of)).collect();
+        for folder in &self.folders {
+            names.extend(folder.units.iter().filter(|(_, file)| **file != File::Other).map(|(name, _)| name));
+            let wanted = folder.wants.iter().filter(|want| want.by().is_some() && names::is_instance(&want.link));
+            names.extend(wanted.map(|want| &want.link));
+        }
+        names.into_iter().cloned().collect()
     }
 
     /// The units whose folders link to `name`.
     pub(in crate::probes) fn wanted_by(&self, name: &str) -> BTreeSet<String> {
-        let steady = self.folders.iter().filter(|folder| folder.origin != Origin::Transient);
-        let wants = steady.flat_map(|folder| &folder.wants).filter(|(_, link, _)| link == name);
-        wants.map(|(by, ..)| by.clone()).collect()
+        let (mut by, mut masked) = (BTreeSet::new(), BTreeSet::new());
+        for want in self.folders.iter().flat_map(|folder| &folder.wants).filter(|want| want.link == name) {
+            if want.masked {
+                masked.insert(&want.of);
+            } else if let Some(unit) = want.by().filter(|_| !masked.contains(&want.of)) {
+                by.insert(unit.to_owned());
+            }
+        }
+        by
     }
 
-    /// The strongest file called `name`, with the number of its folder.
+    /// The strongest of what is called `name`, with the number of its folder.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &File)> {
         self.folders.iter().enumerate().find_map(|(number, folder)| Some((number, folder.units.get(name)?)))
     }
 
-    /// Whether `path` stands right in a folder of the load path.
+    /// What stands at `path`, with the number of its folder.
+    pub(super) fn at(&self, path: &Path) -> Option<(usize, &File)> {
+        let name = path.file_name()?.to_str()?;
+        let number = self.folders.iter().position(|folder| path.parent() == Some(Path::new(folder.path)))?;
+        Some((number, self.folders.get(number)?.units.get(name)?))
+    }
+
+    /// The drop-ins of a unit and of its template, as systemd reads them: by their names, of equal names the unit's own.
+    pub(in crate::probes) fn drop_ins_of(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
+        let template = names::template(name);
+        let mut files = BTreeMap::new();
+        for of in [Some(name), template.as_deref()].into_iter().flatten() {
+            for (file, path) in self.drop_ins.get(of).into_iter().flatten() {
+                files.entry(file).or_insert(path);
+            }
+        }
+        files.into_values()
+    }
+
+    /// What the drop-in at `path` says; `None` where it is a link to what is not there.
+    pub(in crate::probes) fn drop_in(&self, path: &Path) -> Result<Option<Vec<u8>>, Gap> {
+        match self.host.read(path) {
+            Ok(text) => Ok(Some(text)),
+            // A link to /dev/null hides weaker drop-ins of its name.
+            Err(_) if self.host.link(path).is_ok_and(|target| target == Path::new(NOTHING)) => Ok(Some(Vec::new())),
+            Err(gap) if gap.is_missing() => Ok(None),
+            Err(gap) => Err(gap),
+        }
+    }
+
+    /// Whether `path` stands below a folder of the load path.
     pub(super) fn holds(&self, path: &Path) -> bool {
-        let parent = path.parent();
-        FOLDERS.iter().any(|(folder, _)| parent == Some(Path::new(folder)))
+        FOLDERS.iter().any(|(folder, _)| path.starts_with(folder) && path != Path::new(folder))
     }
 }
 
@@ -210,4 +308,20 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::declared;
+
+    #[test]
+    fn each_folder_of_the_load_path_is_declared() {
+        for (read, end) in [(READS_FOLDERS, ""), (READS_UNITS, "/a.service"), (READS_WITHIN, "/a.target.wants/b")] {
+            let matcher = declared::glob(read).unwrap().compile_matcher();
+            for (folder, _) in FOLDERS {
+                assert!(matcher.is_match(format!("{folder}{end}")), "{read} does not declare {folder}{end}");
+            }
+        }
+    }
 }
