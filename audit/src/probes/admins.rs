@@ -28,11 +28,54 @@
 //! RUNAS is `root` where the rule names nobody, and empty where commands run as the caller. Bytes that are not text are
 //! written `\xNN`; a part of a subject longer than 240 bytes is cut and ends in its digest.
 //!
-//! Administrative groups are those whose members are root, or can be without anybody's password: `sudo`, `wheel`, `admin`
-//! (sudo's and polkit's administrators on the common distributions), `docker`, `lxd`, `incus-admin`, `libvirt` (who starts
-//! containers and machines can mount the host's disks) and `disk` (raw disks). `root`, `adm` and `shadow` are watched in the
-//! same way, but are not counted as administrators: they read what others may not, and some distributions put system
-//! accounts there. A member is anybody named by any line with the group's name or id, and any account whose own group it is.
+//! Administrative groups are those whose members are root, or can be: by a password of their own (sudo's and polkit's
+//! administrators) or without any. Watched groups are looked at in the same way, but their members do not count as
+//! administrators, and some distributions put system accounts there. A member is anybody named by any line with the group's
+//! name or id, and any account whose own group it is. Not in the list, because membership alone makes nobody root: `kvm`,
+//! `incus` (a project of one's own), `netdev`, `plugdev`, `video`, `wireshark`, `systemd-journal`.
+//!
+//! | group | its members are | because it |
+//! | --- | --- | --- |
+//! | `sudo` | root, by their own password | may run anything by sudo, and administers in polkit |
+//! | `wheel` | root, by their own password | may run anything by sudo, and administers in polkit |
+//! | `admin` | root, by their own password | may run anything by sudo, and administers in polkit |
+//! | `docker` | root | starts containers that mount the host's disks |
+//! | `lxd` | root | starts privileged containers that mount the host's disks |
+//! | `incus-admin` | root | starts privileged containers that mount the host's disks |
+//! | `microk8s` | root | administers a cluster whose pods mount the host's disks |
+//! | `libvirt` | root | starts machines that open the host's disks |
+//! | `libvirtd` | root | starts machines that open the host's disks |
+//! | `disk` | root | reads and writes the disks past every file's mode |
+//! | `root` | watched | reads and writes what root's own group may |
+//! | `adm` | watched | reads the logs, and nothing more |
+//! | `shadow` | watched | reads the hashes of all passwords |
+//! | `kmem` | watched | reads the kernel's memory |
+//! | `staff` | watched | writes programs below /usr/local, which root's PATH looks into first |
+//!
+//! ## What amounts to root
+//!
+//! A sudo rule that lets run `ALL` as root is *full*. Another amounts to root where one of its commands does, and the
+//! finding says why: a program below; one whose arguments are free, or left free by `*`, which there fits blanks and slashes
+//! (sudoers(5)); any program of a folder, or a pattern of programs that fits one below; `sudoedit` of what root trusts, or
+//! with `*`; `SETENV`, `Defaults setenv`, or an `env_keep` that holds `LD_PRELOAD` and its like; a command, or a script its
+//! arguments name, whose file or folders others can write; any command as somebody who is in a group whose members are root.
+//! What is left is *limited*. Rules that run as others than root amount to nothing. The programs were compiled from their
+//! manuals; GTFOBins collects the same.
+//!
+//! | programs | amount to root because they |
+//! | --- | --- |
+//! | `ash`, `bash`, `busybox`, `csh`, `dash`, `fish`, `ksh*`, `mksh`, `rbash`, `sh`, `tcsh`, `zsh*`, `awk`, `bpftrace`, `gawk`, `mawk`, `nawk`, `expect`, `guile*`, `irb*`, `java`, `jshell`, `julia`, `lua*`, `node`, `nodejs`, `perl*`, `php*`, `pypy*`, `python*`, `Rscript`, `ruby*`, `tclsh*` | shells and interpreters, unless fixed arguments name what they run |
+//! | `ed`, `emacs`, `ex`, `ftp`, `gdb`, `joe`, `mariadb`, `mc`, `mcedit`, `micro`, `mutt`, `mysql`, `nano`, `nvim`, `pico`, `psql`, `rview`, `rvim`, `screen`, `sqlite3`, `telnet`, `tmux`, `vi`, `view`, `vigr`, `vim`, `vim.basic`, `vim.tiny`, `vimdiff`, `vipw`, `visudo` | start a shell, or open any file, on a key, whatever the arguments |
+//! | `info`, `less`, `man`, `more`, `most`, `pg` | the same, unless `NOEXEC` forbids it |
+//! | `bwrap`, `capsh`, `chroot`, `chrt`, `doas`, `env`, `find`, `firejail`, `flock`, `git`, `ionice`, `ltrace`, `make`, `nice`, `nmap`, `nohup`, `nsenter`, `parallel`, `pkexec`, `prlimit`, `run-parts`, `script`, `setarch`, `setpriv`, `setsid`, `socat`, `ssh`, `start-stop-daemon`, `stdbuf`, `strace`, `sudo`, `systemd-run`, `taskset`, `tcpdump`, `time`, `timeout`, `unshare`, `watch`, `xargs`, `zip` | run what they are told to, unless the arguments are fixed and name none of the above |
+//! | `7z`, `chgrp`, `chmod`, `chown`, `cp`, `cpio`, `curl`, `dd`, `install`, `ln`, `mv`, `openssl`, `patch`, `rsync`, `scp`, `sed`, `setcap`, `setfacl`, `sftp`, `sort`, `split`, `tar`, `tee`, `unzip`, `wget` | write any file, unless the arguments are fixed and lead to nothing root trusts (`/etc/passwd`, `/etc/sudoers`, `/etc/cron*`, `/usr/`, disks…) |
+//! | `ansible-playbook`, `apk`, `apt`, `apt-get`, `aptitude`, `cpan`, `crictl`, `ctr`, `debugfs`, `dmsetup`, `dnf`, `dnf5`, `docker`, `dpkg`, `flatpak`, `gem`, `incus`, `insmod`, `kexec`, `kubectl`, `logrotate`, `losetup`, `lxc`, `machinectl`, `microdnf`, `modprobe`, `mount`, `nerdctl`, `npm`, `pacman`, `pip*`, `podman`, `puppet`, `rpm`, `salt-call`, `service`, `snap`, `sysctl`, `systemctl`, `update-`, `alternatives`, `virsh`, `yum`, `zypper` | change what runs as root, unless the arguments are fixed |
+//! | `adduser`, `chage`, `gpasswd`, `groupadd`, `groupmod`, `groupmems`, `passwd`, `useradd`, `usermod` | change accounts, unless fixed arguments name neither root nor an administrative group |
+//! | `at`, `batch`, `chgpasswd`, `chpasswd`, `crontab`, `newusers` | take what they do from their input, whatever the arguments but `-l` and `-r` |
+//! | `login`, `runuser`, `su` | become root, unless fixed arguments name another user |
+//!
+//! In the list `*` stands for a version. Not in it: programs that only read any file (`cat`, `grep`), and `journalctl` and
+//! `systemctl status`, whose pager is confined since systemd 247.
 //!
 //! ## State
 //!
@@ -47,16 +90,17 @@
 //!   only: [root, "%sudo", ava]      # administrators: these users, and members of these groups, and no others
 //!   uid0: [root]                    # accounts with user id 0: at most these
 //!   nopasswd: forbidden             # sudo without a password; or a list of those who may: [deploy, "%ci"]
+//!   amounts_to_root: ["%sudo"]      # sudo rules that amount to root: those of these, and no others
 //!   group_members: {docker: [ava]}  # members of a group: at most these
 //!   keys: {root: ["SHA256:…"]}      # keys that log in as an administrator: these and no others
 //!   key_files: safe                 # their files, and the folders above, are writable by nobody else
 //!   sudoers_files: safe             # sudo's files belong to root and nobody else can write them
 //! ```
 //!
-//! `only` asks two things: every group, netgroup or `ALL` that a sudo rule grants something must be listed as sudoers
-//! writes it, and every user who can become root must be listed by name or belong to a listed group. A rule that lets run
-//! anything is called *full*, one that names commands *limited*; both count, because a limited rule is rarely a limit. A
-//! rule that can only run as users other than root does not count.
+//! `only` asks two things: every group, netgroup or `ALL` that a sudo rule grants something must be listed as sudoers writes
+//! it, and every user who can become root must be listed by name or belong to a listed group. Full, amounting and limited
+//! rules count alike, because a limited rule is rarely a limit; `amounts_to_root` asks about the first two alone. Whether
+//! others can write a command is looked at only where it is asked, in the usual folders; elsewhere it is unknown.
 //!
 //! ## What it cannot see
 //!
@@ -72,9 +116,12 @@
 
 pub(in crate::probes) mod accounts;
 mod aliases;
+mod amounts;
 mod collect;
+mod commands;
 mod expect;
 mod grammar;
+mod groups;
 mod judge;
 mod keys;
 mod lexer;
@@ -82,8 +129,10 @@ mod literals;
 mod options;
 mod policy;
 mod power;
+mod programs;
 mod readings;
 pub(in crate::probes) mod rules;
+mod say;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -100,11 +149,7 @@ use crate::host::{Host, Question};
 use crate::probe::{Context, Probe};
 
 pub use expect::{Expect, NoPassword, Safe};
-
-/// Groups whose members count as administrators.
-pub const ADMINISTRATIVE: [&str; 8] = ["sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "libvirt", "disk"];
-/// Groups whose members are watched, but not counted.
-pub const WATCHED: [&str; 3] = ["root", "adm", "shadow"];
+use say::{runas_text, say};
 
 /// The probe.
 pub struct Admins;
@@ -291,7 +336,16 @@ impl Probe for Admins {
     type Expect = Expect;
 
     fn collect(host: &dyn Host) -> Facts<Item, State> {
-        collect::collect(host)
+        Self::collect_for(host, &[])
+    }
+
+    fn asked(expect: &Expect) -> Vec<String> {
+        let commands = expect.amounts_to_root.iter().flat_map(|_| commands::READS);
+        commands.map(str::to_owned).collect()
+    }
+
+    fn collect_for(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> {
+        collect::collect(host, rules)
     }
 
     fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Context<'_>) -> Vec<Judgement> {
@@ -305,94 +359,4 @@ impl Probe for Admins {
     fn check_expectation(expect: &Expect) -> Result<(), (String, String)> {
         expect::check(expect)
     }
-}
-
-/// One line for a person: `NOPASSWD: ALL as root`.
-fn say(item: &Item) -> String {
-    match item {
-        Item::Uid0 { shell } => format!("uid 0, shell {}", if shell.is_empty() { "/bin/sh" } else { shell }),
-        Item::Member { how } => {
-            let how: Vec<&str> = how.iter().map(|how| how.name()).collect();
-            format!("{} member", how.join(" and "))
-        }
-        Item::SameUid { uid, of } => format!("has uid {uid} of {}", of.join(", ")),
-        Item::Sudo { as_users, as_groups, grants, .. } => {
-            format!("{}{}", commands(grants), as_whom(as_users, as_groups))
-        }
-        Item::Key { of, options, .. } if options.is_empty() => of.clone(),
-        Item::Key { of, options, .. } => format!("{of} with {}", options.join(",")),
-        Item::Default { name, settings, .. } => {
-            let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
-            said.join(", ")
-        }
-    }
-}
-
-impl Membership {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Supplementary => "supplementary",
-        }
-    }
-}
-
-impl Setting {
-    fn say(&self, name: &str) -> String {
-        match self {
-            Self::On => name.to_owned(),
-            Self::Off => format!("!{name}"),
-            Self::Is(value) => format!("{name}={value}"),
-            Self::Adds(value) => format!("{name}+={value}"),
-            Self::Removes(value) => format!("{name}-={value}"),
-        }
-    }
-}
-
-/// Commands, those with the same tags, options and exceptions together.
-fn commands(grants: &[Grant]) -> String {
-    let mut said = String::new();
-    let mut before: Option<String> = None;
-    for grant in grants {
-        let mut conditions = String::new();
-        if !grant.not_for.is_empty() {
-            conditions.push_str(&format!("not for {}: ", grant.not_for.join(", ")));
-        }
-        for (option, value) in &grant.options {
-            conditions.push_str(&format!("{option}={value} "));
-        }
-        for tag in &grant.tags {
-            conditions.push_str(&format!("{tag}: "));
-        }
-        let same = before.as_ref() == Some(&conditions);
-        said.push_str(match &before {
-            None => "",
-            Some(_) if same => ", ",
-            Some(_) => "; ",
-        });
-        if !same {
-            said.push_str(&conditions);
-            before = Some(conditions);
-        }
-        for digest in &grant.digests {
-            said.push_str(&format!("{digest} "));
-        }
-        said.push_str(if grant.denied { "!" } else { "" });
-        said.push_str(&grant.command);
-    }
-    said
-}
-
-fn as_whom(users: &[String], groups: &[String]) -> String {
-    match (users, groups) {
-        ([], []) => " as themselves".into(),
-        ([], groups) => format!(" as themselves in group {}", groups.join(",")),
-        (users, []) => format!(" as {}", users.join(",")),
-        (users, groups) => format!(" as {}:{}", users.join(","), groups.join(",")),
-    }
-}
-
-/// What stands between the brackets of a run-as list.
-fn runas_text(users: &[String], groups: &[String]) -> String {
-    if groups.is_empty() { users.join(",") } else { format!("{}:{}", users.join(","), groups.join(",")) }
 }

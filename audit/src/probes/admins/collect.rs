@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts::{self, Account, Group};
 use super::policy::Policy;
 use super::text::name;
-use super::{ADMINISTRATIVE, Item, Membership, State, WATCHED, keys, rules};
+use super::{Expect, Item, Membership, State, commands, groups, keys};
 use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host};
 
 /// Observes.
-pub(super) fn collect(host: &dyn Host) -> Facts<Item, State> {
+pub(super) fn collect(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> {
     let mut facts = Facts::default();
     let accounts = accounts::accounts(host);
-    let groups = accounts::groups(host);
+    let lines = accounts::groups(host);
     let mut policy = Policy::read(host);
 
     for account in accounts.lines.iter().filter(|account| account.uid == 0) {
@@ -26,22 +26,24 @@ pub(super) fn collect(host: &dyn Host) -> Facts<Item, State> {
         facts.items.seen.insert(subject, Item::Uid0 { shell });
     }
 
-    let named = rules::items(&mut policy, &mut facts.items);
+    let named = super::rules::items(&mut policy, &mut facts.items);
     facts.state.seen.extend(policy.files);
-    let by_rule = resolve(&named, &groups.lines);
-    let mut index = Index::new(&accounts.lines, &groups.lines);
-    for group in ADMINISTRATIVE.iter().chain(&WATCHED).map(|group| group.as_bytes()) {
-        index.group(group, "group", &mut facts);
+    let by_rule = resolve(&named, &lines.lines);
+    let mut index = Index::new(&accounts.lines, &lines.lines);
+    for known in &groups::GROUPS {
+        index.group(known.name.as_bytes(), "group", &mut facts);
     }
     for group in &by_rule {
-        let known = ADMINISTRATIVE.iter().chain(&WATCHED).any(|known| known.as_bytes() == group.as_slice());
-        if !known {
+        if !groups::GROUPS.iter().any(|known| known.name.as_bytes() == group.as_slice()) {
             index.group(group, "sudo-group", &mut facts);
         }
     }
     index.rule_ids(&mut facts);
     index.same_ids(&mut facts);
     keys::collect(host, &accounts.lines, &mut facts);
+    if rules.iter().any(|rule| rule.amounts_to_root.is_some()) {
+        commands::collect(host, &mut facts);
+    }
 
     let sudo_gap = facts.items.gaps.get("sudo:").cloned();
     if let Some(gap) = sudo_gap {
@@ -53,13 +55,13 @@ pub(super) fn collect(host: &dyn Host) -> Facts<Item, State> {
             facts.state.hide(prefix, gap.clone());
         }
     }
-    if let Some(gap) = rules::together(accounts.gaps) {
+    if let Some(gap) = super::rules::together(accounts.gaps) {
         for prefix in ["uid0:", "group:", "sudo-group:", "same-uid:", "key:"] {
             facts.items.hide(prefix, gap.clone());
         }
         facts.state.hide("uid:", gap);
     }
-    if let Some(gap) = rules::together(groups.gaps) {
+    if let Some(gap) = super::rules::together(lines.gaps) {
         for prefix in ["group:", "sudo-group:", "same-uid:", "key:"] {
             facts.items.hide(prefix, gap.clone());
         }
@@ -67,7 +69,7 @@ pub(super) fn collect(host: &dyn Host) -> Facts<Item, State> {
     }
     // What a directory holds hides nothing that was seen here: what vanishes from a local file has vanished. So these gaps
     // stand under a prefix of their own, which the judgement asks for.
-    for (database, gap) in [("passwd", accounts.compat), ("group", groups.compat)] {
+    for (database, gap) in [("passwd", accounts.compat), ("group", lines.compat)] {
         if let Some(gap) = gap {
             facts.items.hide(format!("directory:{database}"), gap);
         }
@@ -212,5 +214,8 @@ impl<'a> Index<'a> {
 
 /// Whether a `group:` subject is of a group that is watched but not administrative.
 fn watched_only(subject: &str) -> bool {
-    subject.split(':').nth(1).is_some_and(|group| WATCHED.contains(&group))
+    subject
+        .split(':')
+        .nth(1)
+        .is_some_and(|group| groups::of(group).is_some_and(|known| known.makes == groups::Makes::Watched))
 }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expect::{Expect, NoPassword};
-use super::power::{Power, power, powers};
-use super::{ADMINISTRATIVE, Grant, Item, Setting, State, WATCHED, say};
+use super::power::{Power, Rights};
+use super::{Grant, Item, Setting, State, groups, say};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
@@ -38,6 +38,9 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Conte
             facts,
             &mut judgements,
         );
+    }
+    if let Some(allowed) = &expect.amounts_to_root {
+        amounts(allowed, facts, &mut judgements);
     }
     for (group, allowed) in expect.group_members.iter().flatten() {
         members(group, allowed, facts, &mut judgements);
@@ -117,7 +120,14 @@ fn only(allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut
     judge_part("uid0", &passwd, &expected, uid0(allowed, facts), facts, judgements);
     let groups = ["group:", "sudo-group:", "same-uid:", "directory:passwd", "directory:group"];
     judge_part("group", &groups, &expected, grouped(allowed, facts), facts, judgements);
-    judge_part("sudo", &["sudo:", "directory:sudoers"], &expected, ruled(allowed, facts), facts, judgements);
+    judge_part(
+        "sudo",
+        &["sudo:", "directory:sudoers"],
+        &expected,
+        ruled(allowed, Power::Limited, facts),
+        facts,
+        judgements,
+    );
 }
 
 fn uid0(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
@@ -134,7 +144,7 @@ fn uid0(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
 /// Administrators by membership: of the administrative groups, and of those a rule lets become root.
 fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
     let mut answer = Answer::default();
-    let powers = powers(facts);
+    let powers = Rights::new(facts).all();
     for (subject, item) in &facts.items.seen {
         match item {
             Item::Member { .. } => {
@@ -143,14 +153,16 @@ fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
                     continue;
                 };
                 let spellings = spellings(group, facts);
-                let power = spellings.iter().filter_map(|spelling| powers.get(spelling.as_str())).max().copied();
-                let counts = power.is_some() || (prefix == "group" && ADMINISTRATIVE.contains(&group));
+                let power = spellings.iter().filter_map(|spelling| powers.get(spelling.as_str())).max();
+                let counts = power.is_some() || (prefix == "group" && groups::administers(group));
                 if !counts {
                     continue;
                 }
                 let covered = allowed.contains(member) || spellings.iter().any(|spelling| allowed.contains(spelling));
                 let by_sudo = power.map_or(String::new(), |power| format!(", {} by sudo", power.name()));
-                answer.add(covered, member, subject, format!("{member} is a {} of {group}{by_sudo}", say(item)));
+                let known = groups::of(group).filter(|_| prefix == "group");
+                let can = known.map_or(String::new(), |known| format!(", which {}", known.why));
+                answer.add(covered, member, subject, format!("{member} is a {} of {group}{can}{by_sudo}", say(item)));
             }
             Item::SameUid { of, .. } => {
                 let Some(name) = subject.strip_prefix("same-uid:") else { continue };
@@ -167,7 +179,10 @@ fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
 
 fn is_administrator(user: &str, powers: &BTreeMap<&str, Power>, facts: &Facts<Item, State>) -> bool {
     powers.contains_key(user)
-        || ADMINISTRATIVE.iter().any(|group| facts.items.seen.contains_key(&format!("group:{group}:{user}")))
+        || groups::GROUPS
+            .iter()
+            .filter(|known| known.makes != groups::Makes::Watched)
+            .any(|known| facts.items.seen.contains_key(&format!("group:{}:{user}", known.name)))
         || facts.items.seen.keys().any(|subject| {
             let rest = subject.strip_prefix("sudo-group:").or_else(|| subject.strip_prefix("group:"));
             let Some((group, member)) = rest.and_then(|rest| rest.split_once(':')) else { return false };
@@ -185,11 +200,12 @@ fn spellings(group: &str, facts: &Facts<Item, State>) -> Vec<String> {
 }
 
 /// Administrators by the rules themselves: every WHO must be listed as written; `#1000` also by the name it means.
-fn ruled(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
+fn ruled(allowed: &BTreeSet<String>, least: Power, facts: &Facts<Item, State>) -> Answer {
     let mut answer = Answer::default();
+    let rights = Rights::new(facts);
     for (subject, item) in &facts.items.seen {
         let Item::Sudo { who, .. } = item else { continue };
-        let Some(power) = power(item, facts) else { continue };
+        let Some(power) = rights.power(item).filter(|power| *power >= least) else { continue };
         let mut covered = allowed.contains(who);
         let mut meaning = String::new();
         if let Some(uid) = who.strip_prefix('#')
@@ -207,6 +223,16 @@ fn ruled(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
         answer.add(covered, who, subject, format!("{who}{meaning} may run, {}: {}", power.name(), say(item)));
     }
     answer
+}
+
+/// Rules that let run anything as root, or what amounts to it.
+fn amounts(allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
+    let expected = among("sudo rules that amount to root", allowed);
+    let least = Power::Amounts(String::new());
+    judge_part("sudo", &["sudo:", "directory:sudoers"], &expected, ruled(allowed, least, facts), facts, judgements);
+    for (subject, gap) in facts.state.gaps.iter().filter(|(subject, _)| subject.starts_with("command:")) {
+        judgements.push(Judgement::unseen(gap, subject, &*expected));
+    }
 }
 
 /// The groups a WHO means.
@@ -270,7 +296,7 @@ fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
 fn members(group: &str, allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
     let expected = among(&format!("members of {group}"), allowed);
     let part = format!("group:{group}");
-    let watched = ADMINISTRATIVE.contains(&group) || WATCHED.contains(&group);
+    let watched = groups::of(group).is_some();
     if !watched && !facts.state.seen.contains_key(&part) {
         let why = "not observed: neither an administrative group nor named by a sudo rule";
         let gap = Gap::new(GapKind::Undeclared, part.clone(), why);

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::accounts::Account;
 use super::text::name;
-use super::{ADMINISTRATIVE, Item, State};
+use super::{Item, State, groups};
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host, gap, path_text};
@@ -86,7 +86,7 @@ fn administrators(facts: &Facts<Item, State>) -> BTreeSet<String> {
             Item::Member { .. } => {
                 let mut parts = subject.splitn(3, ':');
                 let (prefix, group, member) = (parts.next(), parts.next().unwrap_or_default(), parts.next());
-                if prefix == Some("sudo-group") || ADMINISTRATIVE.contains(&group) {
+                if prefix == Some("sudo-group") || groups::administers(group) {
                     found.extend(member.map(str::to_owned));
                 }
             }

@@ -9,23 +9,27 @@ use crate::facts::{FactSet, Facts};
 use crate::finding::Status;
 use crate::host::{GapKind, Recorded};
 use crate::lifecycle::Lifecycles;
-use crate::probe::{Context, Erased, Probe, Topic};
+use crate::probe::{Context, Erased, Expectation, Probe, Topic};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nava:x:1000:1000::/home/ava:/bin/bash\n\
                       otto:x:1001:1001::/home/otto:/bin/sh\nrhea:x:1002:27::/home/rhea:\n";
 const GROUP: &str = "root:x:0:\nsudo:x:27:ava\ndba:x:200:otto\ndocker:x:300:\n";
 
-fn host() -> Recorded {
+pub(super) fn host() -> Recorded {
     Recorded::new().file("/etc/passwd", PASSWD).file("/etc/group", GROUP)
 }
 
-fn with(sudoers: &str) -> Recorded {
+pub(super) fn with(sudoers: &str) -> Recorded {
     host().file("/etc/sudoers", sudoers)
 }
 
-fn facts(host: &Recorded) -> Facts<Item, State> {
+pub(super) fn facts(host: &Recorded) -> Facts<Item, State> {
+    facts_for(host, &[])
+}
+
+fn facts_for(host: &Recorded, rules: &[Expectation]) -> Facts<Item, State> {
     let topic = Erased::<Admins>::new();
-    let all = topic.collect(host, &[]);
+    let all = topic.collect(host, rules);
     all.downcast_ref::<Facts<Item, State>>()
         .map(|facts| Facts { items: facts.items.clone(), state: facts.state.clone() })
         .unwrap()
@@ -48,12 +52,12 @@ fn why_hidden(host: &Recorded) -> String {
     facts(host).items.gaps.get("sudo:").map(ToString::to_string).unwrap_or_default()
 }
 
-fn judge(host: &Recorded, expect: &str) -> Vec<(Status, String, String)> {
-    let expect: Expect = serde_yaml::from_str(expect).unwrap();
-    Admins::check_expectation(&expect).unwrap();
+pub(super) fn judge(host: &Recorded, expect: &str) -> Vec<(Status, String, String)> {
+    let rule = Erased::<Admins>::new().expectation(serde_yaml::from_str(expect).unwrap()).unwrap();
+    let expect: &Expect = rule.downcast_ref().unwrap();
     let lifecycles = Lifecycles::parse("dates", crate::shipped::END_OF_LIFE.as_bytes()).unwrap();
     let context = Context { now: chrono::DateTime::UNIX_EPOCH, facts: &FactSet::default(), lifecycles: &lifecycles };
-    let mut judged: Vec<_> = Admins::judge(&expect, &facts(host), &context)
+    let mut judged: Vec<_> = Admins::judge(expect, &facts_for(host, std::slice::from_ref(&rule)), &context)
         .into_iter()
         .map(|judgement| (judgement.status, judgement.subject, judgement.observed))
         .collect();
@@ -62,7 +66,7 @@ fn judge(host: &Recorded, expect: &str) -> Vec<(Status, String, String)> {
 }
 
 /// The subjects of a judgement that are not right, by status.
-fn wrong(host: &Recorded, expect: &str) -> Vec<(Status, String)> {
+pub(super) fn wrong(host: &Recorded, expect: &str) -> Vec<(Status, String)> {
     let judged = judge(host, expect);
     assert!(!judged.is_empty());
     judged
@@ -72,7 +76,7 @@ fn wrong(host: &Recorded, expect: &str) -> Vec<(Status, String)> {
         .collect()
 }
 
-fn deviates(subjects: &[&str]) -> Vec<(Status, String)> {
+pub(super) fn deviates(subjects: &[&str]) -> Vec<(Status, String)> {
     subjects.iter().map(|subject| (Status::Deviation, (*subject).to_owned())).collect()
 }
 
@@ -255,7 +259,8 @@ fn only_names_each_way_that_is_not_covered() {
     let rule = observed.iter().find(|(_, subject, _)| subject.starts_with("sudo:%sudo")).unwrap();
     assert_eq!(rule.2, "%sudo (members: ava, rhea) may run, full: ALL as ALL:ALL");
     assert!(observed.iter().any(|(_, subject, observed)| {
-        subject.starts_with("sudo:otto") && observed == "otto may run, limited: /bin/less as root"
+        subject.starts_with("sudo:otto")
+            && observed == "otto may run, amounting to root (less starts a shell on a key): /bin/less as root"
     }));
     assert!(
         observed

@@ -1,0 +1,93 @@
+//! Items as a person reads them.
+
+use super::{Grant, Item, Membership, Setting};
+
+/// One line for a person: `NOPASSWD: ALL as root`.
+pub(super) fn say(item: &Item) -> String {
+    match item {
+        Item::Uid0 { shell } => format!("uid 0, shell {}", if shell.is_empty() { "/bin/sh" } else { shell }),
+        Item::Member { how } => {
+            let how: Vec<&str> = how.iter().map(|how| how.name()).collect();
+            format!("{} member", how.join(" and "))
+        }
+        Item::SameUid { uid, of } => format!("has uid {uid} of {}", of.join(", ")),
+        Item::Sudo { as_users, as_groups, grants, .. } => {
+            format!("{}{}", commands(grants), as_whom(as_users, as_groups))
+        }
+        Item::Key { of, options, .. } if options.is_empty() => of.clone(),
+        Item::Key { of, options, .. } => format!("{of} with {}", options.join(",")),
+        Item::Default { name, settings, .. } => {
+            let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
+            said.join(", ")
+        }
+    }
+}
+
+impl Membership {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Supplementary => "supplementary",
+        }
+    }
+}
+
+impl Setting {
+    pub(super) fn say(&self, name: &str) -> String {
+        match self {
+            Self::On => name.to_owned(),
+            Self::Off => format!("!{name}"),
+            Self::Is(value) => format!("{name}={value}"),
+            Self::Adds(value) => format!("{name}+={value}"),
+            Self::Removes(value) => format!("{name}-={value}"),
+        }
+    }
+}
+
+/// Commands, those with the same tags, options and exceptions together.
+fn commands(grants: &[Grant]) -> String {
+    let mut said = String::new();
+    let mut before: Option<String> = None;
+    for grant in grants {
+        let mut conditions = String::new();
+        if !grant.not_for.is_empty() {
+            conditions.push_str(&format!("not for {}: ", grant.not_for.join(", ")));
+        }
+        for (option, value) in &grant.options {
+            conditions.push_str(&format!("{option}={value} "));
+        }
+        for tag in &grant.tags {
+            conditions.push_str(&format!("{tag}: "));
+        }
+        let same = before.as_ref() == Some(&conditions);
+        said.push_str(match &before {
+            None => "",
+            Some(_) if same => ", ",
+            Some(_) => "; ",
+        });
+        if !same {
+            said.push_str(&conditions);
+            before = Some(conditions);
+        }
+        for digest in &grant.digests {
+            said.push_str(&format!("{digest} "));
+        }
+        said.push_str(if grant.denied { "!" } else { "" });
+        said.push_str(&grant.command);
+    }
+    said
+}
+
+fn as_whom(users: &[String], groups: &[String]) -> String {
+    match (users, groups) {
+        ([], []) => " as themselves".into(),
+        ([], groups) => format!(" as themselves in group {}", groups.join(",")),
+        (users, []) => format!(" as {}", users.join(",")),
+        (users, groups) => format!(" as {}:{}", users.join(","), groups.join(",")),
+    }
+}
+
+/// What stands between the brackets of a run-as list.
+pub(super) fn runas_text(users: &[String], groups: &[String]) -> String {
+    if groups.is_empty() { users.join(",") } else { format!("{}:{}", users.join(","), groups.join(",")) }
+}
