@@ -7,7 +7,8 @@
 //!
 //! `/etc/passwd` and `/etc/group` (passwd(5), group(5)); `/etc/sudoers`, or `/usr/etc/sudoers` where that is missing,
 //! `/etc/sudoers-rs`, and whatever they include below `/etc/sudoers*` and `/usr/etc/sudoers.d` (sudoers(5));
-//! `/etc/sudo.conf`, which can name another policy (sudo.conf(5)); `/etc/nsswitch.conf` and `/etc/userdb`, which say
+//! `/etc/sudo.conf`, which can name another policy (sudo.conf(5));
+//! `/etc/doas.conf` and, as Alpine's doas does, `/etc/doas.d/*.conf` (doas.conf(5)); `/etc/nsswitch.conf` and `/etc/userdb`, which say
 //! whether users come from elsewhere too; the host's name, which an include may hold as `%h`.
 //!
 //! ## Items
@@ -19,6 +20,8 @@
 //! | `sudo-group:GROUP:NAME` | a member of another group that a sudo rule names | `sudo-group:dba:ava` |
 //! | `same-uid:NAME` | an account that shares the user id of an administrator, and so the rights | `same-uid:ava2` |
 //! | `sudo:WHO:HOSTS:(RUNAS)` | what sudo lets WHO run on HOSTS as RUNAS, in the order that decides | `sudo:%sudo:ALL:(ALL:ALL)` |
+//! | `doas:for:WHO` | what doas permits and denies WHO, a user or `:group`, in order | `doas:for::wheel` |
+//! | `doas:order` | whom each rule of doas is for, where there are several | `doas:order` |
 //! | `key:NAME:FINGERPRINT` | a key that logs in as an administrator, with its options | `key:root:SHA256:…` |
 //! | `sudo:Defaults…:NAME` | a setting of sudo, its scope as sudoers writes it | `sudo:Defaults:ava:authenticate` |
 //!
@@ -94,7 +97,7 @@
 //!   group_members: {docker: [ava]}  # members of a group: at most these
 //!   keys: {root: ["SHA256:…"]}      # keys that log in as an administrator: these and no others
 //!   key_files: safe                 # their files, and the folders above, are writable by nobody else
-//!   sudoers_files: safe             # sudo's files belong to root and nobody else can write them
+//!   sudoers_files: safe             # sudo's and doas's files belong to root and nobody else can write them
 //! ```
 //!
 //! `only` asks two things: every group, netgroup or `ALL` that a sudo rule grants something must be listed as sudoers writes
@@ -111,7 +114,7 @@
 //!   nor regular expressions compiled.
 //! - Rules are judged for every host they name, not only this one, and exceptions (`ALL, !/bin/su`) are not believed:
 //!   sudoers(5) itself says they are easily circumvented. Where two rules meet, the more generous one is judged.
-//! - polkit's own rules, doas, setuid programs and capabilities. Keys that a command or a certificate brings, or that
+//! - polkit's own rules, setuid programs and capabilities. Keys that a command or a certificate brings, or that
 //!   stand where `AuthorizedKeysFile` says: `keys` is unknown there.
 
 pub(in crate::probes) mod accounts;
@@ -119,6 +122,7 @@ mod aliases;
 mod amounts;
 mod collect;
 mod commands;
+mod doas;
 mod expect;
 mod grammar;
 mod groups;
@@ -139,7 +143,7 @@ mod tests;
 pub(in crate::probes) mod text;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +202,18 @@ pub enum Item {
         /// Where it stands.
         file: String,
     },
+    /// `doas:for:WHO`.
+    Doas {
+        /// A user or `:group`, by name or number.
+        who: String,
+        /// Its rules in order.
+        rules: Vec<DoasRule>,
+    },
+    /// `doas:order`.
+    DoasOrder {
+        /// Whom each rule is for: the last match decides.
+        who: Vec<String>,
+    },
     /// `sudo:Defaults…:NAME`.
     Default {
         /// What it is bound to, as sudoers writes it: `:ava`, `@web`, `>root`, `!/bin/ls`; empty for all.
@@ -240,6 +256,29 @@ pub struct Grant {
     /// Whom the rule excepts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_for: Vec<String>,
+}
+
+/// One rule of doas.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoasRule {
+    /// Permits; otherwise denies.
+    pub permit: bool,
+    /// `nopass`, `persist`, `keepenv`, `nolog`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub options: BTreeSet<String>,
+    /// Variables kept, set or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setenv: Vec<String>,
+    /// As whom; none: as anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Which command; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// With exactly these arguments; none: with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Vec<String>>,
 }
 
 /// How a default is set.
@@ -318,6 +357,9 @@ impl Probe for Admins {
         "/usr/etc/sudoers",
         "/usr/etc/sudoers.d",
         "/usr/etc/sudoers.d/*",
+        "/etc/doas.conf",
+        "/etc/doas.d",
+        "/etc/doas.d/*.conf",
         "/root",
         "/root/.ssh",
         "/root/.ssh/authorized_keys",

@@ -78,6 +78,12 @@ pub(super) fn why(command: &str, noexec: bool) -> Option<String> {
     program(name, programs::kind(name)?, arguments, noexec)
 }
 
+/// The same of a command of doas, which knows no wildcards: any arguments, or exactly these.
+pub(super) fn why_literal(command: &str, arguments: Option<&str>) -> Option<String> {
+    let name = command.rsplit('/').next()?;
+    program(name, programs::kind(name)?, arguments.map_or(Arguments::Any, Arguments::Fixed), false)
+}
+
 /// Why the program `name` does, with such arguments.
 fn program(name: &str, kind: Kind, arguments: Arguments<'_>, noexec: bool) -> Option<String> {
     let said = Some(format!("{name} {}", kind.why()));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts::{self, Account, Group};
 use super::policy::Policy;
 use super::text::name;
-use super::{Expect, Item, Membership, State, commands, groups, keys};
+use super::{Expect, Item, Membership, State, commands, doas, groups, keys};
 use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host};
 
@@ -26,8 +26,9 @@ pub(super) fn collect(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> 
         facts.items.seen.insert(subject, Item::Uid0 { shell });
     }
 
-    let named = super::rules::items(&mut policy, &mut facts.items);
+    let mut named = super::rules::items(&mut policy, &mut facts.items);
     facts.state.seen.extend(policy.files);
+    doas::collect(host, &mut named, &mut facts);
     let by_rule = resolve(&named, &lines.lines);
     let mut index = Index::new(&accounts.lines, &lines.lines);
     for known in &groups::GROUPS {
@@ -45,8 +46,8 @@ pub(super) fn collect(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> 
         commands::collect(host, &mut facts);
     }
 
-    let sudo_gap = facts.items.gaps.get("sudo:").cloned();
-    if let Some(gap) = sudo_gap {
+    let policy_gap = ["sudo:", "doas:"].into_iter().find_map(|prefix| facts.items.gaps.get(prefix).cloned());
+    if let Some(gap) = policy_gap {
         // Without the rules nobody knows which groups they name.
         facts.items.hide("sudo-group:", gap.clone());
         facts.items.hide("same-uid:", gap.clone());
@@ -166,9 +167,12 @@ impl<'a> Index<'a> {
     fn rule_ids(&self, facts: &mut Facts<Item, State>) {
         let mut found = Vec::new();
         for item in facts.items.seen.values() {
-            if let Item::Sudo { who, .. } = item
-                && let Some(uid) = who.strip_prefix('#').and_then(|digits| digits.parse::<u32>().ok())
-            {
+            let who = match item {
+                Item::Sudo { who, .. } => who.clone(),
+                Item::Doas { who, .. } => doas::in_sudo(who),
+                _ => continue,
+            };
+            if let Some(uid) = who.strip_prefix('#').and_then(|digits| digits.parse::<u32>().ok()) {
                 let names = self.by_uid.get(&uid).into_iter().flatten().map(|account| name(&account.name)).collect();
                 found.push((format!("uid:{uid}"), State::Uid { names }));
             }
@@ -181,12 +185,16 @@ impl<'a> Index<'a> {
         let mut named: BTreeSet<String> = BTreeSet::new();
         for (subject, item) in &facts.items.seen {
             match item {
-                Item::Sudo { who, .. } => named.insert(who.clone()),
+                Item::Sudo { who, .. } | Item::Doas { who, .. } => named.insert(who.clone()),
                 Item::Member { .. } if subject.starts_with("group:") && watched_only(subject) => false,
                 Item::Member { .. } => {
                     subject.splitn(3, ':').nth(2).is_some_and(|member| named.insert(member.to_owned()))
                 }
-                Item::Uid0 { .. } | Item::SameUid { .. } | Item::Default { .. } | Item::Key { .. } => false,
+                Item::Uid0 { .. }
+                | Item::SameUid { .. }
+                | Item::Default { .. }
+                | Item::DoasOrder { .. }
+                | Item::Key { .. } => false,
             };
         }
         let administrators: BTreeSet<(u32, String)> = self

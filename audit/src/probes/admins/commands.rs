@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Grant, Item, State, amounts};
+use super::{Grant, Item, State, amounts, doas};
 use crate::facts::Facts;
 use crate::host::{EntryKind, Gap, GapKind, Host};
 
@@ -24,6 +24,10 @@ const MAX_FILES: usize = 5_000;
 pub(super) fn collect(host: &dyn Host, facts: &mut Facts<Item, State>) {
     let mut files: BTreeSet<&str> = BTreeSet::new();
     for item in facts.items.seen.values() {
+        if let Item::Doas { rules, .. } = item {
+            let commands = doas::permits(rules).into_iter().filter_map(|rule| rule.command.as_deref());
+            files.extend(commands.filter(|command| command.starts_with('/') && amounts::why(command, false).is_none()));
+        }
         let Item::Sudo { grants, .. } = item else { continue };
         files.extend(grants.iter().filter(|grant| asks(grant)).flat_map(|grant| amounts::files(&grant.command)));
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expect::{Expect, NoPassword};
 use super::power::{Power, Rights};
-use super::{Grant, Item, Setting, State, groups, say};
+use super::{Grant, Item, Setting, State, doas, groups, say};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
@@ -32,7 +32,7 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Conte
         };
         judge_part(
             "sudo",
-            &["sudo:", "directory:sudoers"],
+            &["sudo:", "doas:", "directory:sudoers"],
             &expected,
             nopasswd(allowed, facts),
             facts,
@@ -58,8 +58,8 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Conte
         );
     }
     if expect.sudoers_files.is_some() {
-        let expected = "sudo's files belong to root and nobody else can write them";
-        files(("file", "sudo refuses it", "there is no sudoers file"), expected, facts, &mut judgements);
+        let expected = "sudo's and doas's files belong to root and nobody else can write them";
+        files(("file", "it is refused", "there is no sudoers file"), expected, facts, &mut judgements);
     }
     judgements
 }
@@ -122,7 +122,7 @@ fn only(allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut
     judge_part("group", &groups, &expected, grouped(allowed, facts), facts, judgements);
     judge_part(
         "sudo",
-        &["sudo:", "directory:sudoers"],
+        &["sudo:", "doas:", "directory:sudoers"],
         &expected,
         ruled(allowed, Power::Limited, facts),
         facts,
@@ -171,13 +171,18 @@ fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
                     answer.add(allowed.contains(name), name, subject, format!("{name} {}", say(item)));
                 }
             }
-            Item::Uid0 { .. } | Item::Sudo { .. } | Item::Default { .. } | Item::Key { .. } => {}
+            Item::Uid0 { .. }
+            | Item::Sudo { .. }
+            | Item::Doas { .. }
+            | Item::DoasOrder { .. }
+            | Item::Default { .. }
+            | Item::Key { .. } => {}
         }
     }
     answer
 }
 
-fn is_administrator(user: &str, powers: &BTreeMap<&str, Power>, facts: &Facts<Item, State>) -> bool {
+fn is_administrator(user: &str, powers: &BTreeMap<String, Power>, facts: &Facts<Item, State>) -> bool {
     powers.contains_key(user)
         || groups::GROUPS
             .iter()
@@ -204,7 +209,7 @@ fn ruled(allowed: &BTreeSet<String>, least: Power, facts: &Facts<Item, State>) -
     let mut answer = Answer::default();
     let rights = Rights::new(facts);
     for (subject, item) in &facts.items.seen {
-        let Item::Sudo { who, .. } = item else { continue };
+        let Some(who) = &Rights::who(item) else { continue };
         let Some(power) = rights.power(item).filter(|power| *power >= least) else { continue };
         let mut covered = allowed.contains(who);
         let mut meaning = String::new();
@@ -229,7 +234,14 @@ fn ruled(allowed: &BTreeSet<String>, least: Power, facts: &Facts<Item, State>) -
 fn amounts(allowed: &BTreeSet<String>, facts: &Facts<Item, State>, judgements: &mut Vec<Judgement>) {
     let expected = among("sudo rules that amount to root", allowed);
     let least = Power::Amounts(String::new());
-    judge_part("sudo", &["sudo:", "directory:sudoers"], &expected, ruled(allowed, least, facts), facts, judgements);
+    judge_part(
+        "sudo",
+        &["sudo:", "doas:", "directory:sudoers"],
+        &expected,
+        ruled(allowed, least, facts),
+        facts,
+        judgements,
+    );
     for (subject, gap) in facts.state.gaps.iter().filter(|(subject, _)| subject.starts_with("command:")) {
         judgements.push(Judgement::unseen(gap, subject, &*expected));
     }
@@ -282,7 +294,15 @@ fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
                     }
                 }
             }
+            Item::Doas { who, rules } if who != "root" && who != "0" => {
+                let who = doas::in_sudo(who);
+                if doas::permits(rules).iter().any(|rule| rule.options.contains("nopass")) {
+                    answer.add(allowed.contains(&who), &who, subject, format!("{who} by doas: {}", say(item)));
+                }
+            }
             Item::Sudo { .. }
+            | Item::Doas { .. }
+            | Item::DoasOrder { .. }
             | Item::Default { .. }
             | Item::Uid0 { .. }
             | Item::Member { .. }

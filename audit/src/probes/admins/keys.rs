@@ -90,10 +90,10 @@ fn administrators(facts: &Facts<Item, State>) -> BTreeSet<String> {
                     found.extend(member.map(str::to_owned));
                 }
             }
-            Item::Sudo { who, .. } => {
+            Item::Sudo { who, .. } | Item::Doas { who, .. } => {
                 found.insert(who.clone());
             }
-            Item::Default { .. } | Item::Key { .. } => {}
+            Item::Default { .. } | Item::DoasOrder { .. } | Item::Key { .. } => {}
         }
     }
     found

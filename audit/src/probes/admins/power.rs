@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Grant, Item, Setting, State, amounts, groups};
+use super::{DoasRule, Grant, Item, Setting, State, amounts, doas, groups};
 use crate::facts::Facts;
 
 /// How much a rule allows as root.
@@ -73,7 +73,12 @@ impl<'a> Rights<'a> {
                         .extend(of.filter(|(group, _)| groups::is_root(group)).map(|(group, who)| (who, group)));
                 }
                 Item::Default { scope, name, settings } => rights.default(scope, name, settings),
-                Item::Uid0 { .. } | Item::SameUid { .. } | Item::Sudo { .. } | Item::Key { .. } => {}
+                Item::Uid0 { .. }
+                | Item::SameUid { .. }
+                | Item::Sudo { .. }
+                | Item::Doas { .. }
+                | Item::DoasOrder { .. }
+                | Item::Key { .. } => {}
             }
         }
         rights
@@ -98,10 +103,10 @@ impl<'a> Rights<'a> {
     }
 
     /// What each WHO of the rules may do as root.
-    pub(super) fn all(&self) -> BTreeMap<&'a str, Power> {
-        let mut powers: BTreeMap<&str, Power> = BTreeMap::new();
+    pub(super) fn all(&self) -> BTreeMap<String, Power> {
+        let mut powers: BTreeMap<String, Power> = BTreeMap::new();
         for item in self.facts.items.seen.values() {
-            if let Item::Sudo { who, .. } = item
+            if let Some(who) = Self::who(item)
                 && let Some(power) = self.power(item)
             {
                 let known = powers.entry(who).or_insert_with(|| power.clone());
@@ -113,8 +118,25 @@ impl<'a> Rights<'a> {
         powers
     }
 
+    /// Whom a rule is for, as sudoers spells it.
+    pub(super) fn who(item: &Item) -> Option<String> {
+        match item {
+            Item::Sudo { who, .. } => Some(who.clone()),
+            Item::Doas { who, .. } => Some(doas::in_sudo(who)),
+            Item::Uid0 { .. }
+            | Item::Member { .. }
+            | Item::SameUid { .. }
+            | Item::DoasOrder { .. }
+            | Item::Default { .. }
+            | Item::Key { .. } => None,
+        }
+    }
+
     /// What a rule allows as root, if anything.
     pub(super) fn power(&self, item: &Item) -> Option<Power> {
+        if let Item::Doas { rules, .. } = item {
+            return doas::permits(rules).into_iter().filter_map(|rule| self.doas(rule)).max();
+        }
         let Item::Sudo { who, as_users, as_groups, grants, .. } = item else { return None };
         let reaches = self.reaches_root(as_users) || as_groups.iter().any(|group| group_is_root(group));
         let through = as_users.iter().find_map(|user| self.grouped.get_key_value(user.as_str()));
@@ -138,6 +160,26 @@ impl<'a> Rights<'a> {
             }
         }
         most
+    }
+
+    /// What a rule of doas permits as root, if anything.
+    fn doas(&self, rule: &DoasRule) -> Option<Power> {
+        let target = rule.target.as_deref();
+        let grouped = target.and_then(|user| self.grouped.get_key_value(user));
+        let root = target.is_none_or(|user| user == "0" || self.reaches_root(&[user.to_owned()]));
+        if !root && grouped.is_none() {
+            return None;
+        }
+        Some(match (&rule.command, grouped) {
+            (None, _) if root => Power::Full,
+            (None, Some((user, group))) => Power::Amounts(format!("{user} is in {group}")),
+            (None, None) => return None,
+            (Some(command), _) => {
+                let arguments = rule.arguments.as_ref().map(|arguments| arguments.join(" "));
+                let why = amounts::why_literal(command, arguments.as_deref());
+                why.or_else(|| self.written(command)).map_or(Power::Limited, Power::Amounts)
+            }
+        })
     }
 
     /// Why one command of `who` amounts to root.

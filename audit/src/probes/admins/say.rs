@@ -1,6 +1,6 @@
 //! Items as a person reads them.
 
-use super::{Grant, Item, Membership, Setting};
+use super::{DoasRule, Grant, Item, Membership, Setting};
 
 /// One line for a person: `NOPASSWD: ALL as root`.
 pub(super) fn say(item: &Item) -> String {
@@ -16,6 +16,8 @@ pub(super) fn say(item: &Item) -> String {
         }
         Item::Key { of, options, .. } if options.is_empty() => of.clone(),
         Item::Key { of, options, .. } => format!("{of} with {}", options.join(",")),
+        Item::Doas { rules, .. } => rules.iter().map(DoasRule::say).collect::<Vec<_>>().join("; "),
+        Item::DoasOrder { who } => who.join(", "),
         Item::Default { name, settings, .. } => {
             let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
             said.join(", ")
@@ -29,6 +31,31 @@ impl Membership {
             Self::Primary => "primary",
             Self::Supplementary => "supplementary",
         }
+    }
+}
+
+impl DoasRule {
+    /// As doas.conf writes it, without its identity: `permit nopass as root cmd /bin/a args b`.
+    pub(super) fn say(&self) -> String {
+        let mut said = String::from(if self.permit { "permit" } else { "deny" });
+        for option in &self.options {
+            said.push_str(&format!(" {option}"));
+        }
+        if !self.setenv.is_empty() {
+            said.push_str(&format!(" setenv {{ {} }}", self.setenv.join(" ")));
+        }
+        for (keyword, value) in [("as", &self.target), ("cmd", &self.command)] {
+            if let Some(value) = value {
+                said.push_str(&format!(" {keyword} {value}"));
+            }
+        }
+        if let Some(arguments) = &self.arguments {
+            said.push_str(" args");
+            for argument in arguments {
+                said.push_str(&format!(" {argument}"));
+            }
+        }
+        said
     }
 }
 

@@ -36,7 +36,7 @@ fn facts_for(host: &Recorded, rules: &[Expectation]) -> Facts<Item, State> {
 }
 
 /// Items below `prefix` as they are said.
-fn said(host: &Recorded, prefix: &str) -> BTreeMap<String, String> {
+pub(super) fn said(host: &Recorded, prefix: &str) -> BTreeMap<String, String> {
     let facts = facts(host);
     assert!(facts.items.gaps.is_empty(), "{:?}", facts.items.gaps);
     let items = facts.items.seen.iter().filter(|(subject, _)| subject.starts_with(prefix));
@@ -49,7 +49,11 @@ fn is(host: &Recorded, prefix: &str, wanted: &[(&str, &str)]) {
 }
 
 fn why_hidden(host: &Recorded) -> String {
-    facts(host).items.gaps.get("sudo:").map(ToString::to_string).unwrap_or_default()
+    why_hidden_by(host, "sudo:")
+}
+
+pub(super) fn why_hidden_by(host: &Recorded, prefix: &str) -> String {
+    facts(host).items.gaps.get(prefix).map(ToString::to_string).unwrap_or_default()
 }
 
 pub(super) fn judge(host: &Recorded, expect: &str) -> Vec<(Status, String, String)> {
