@@ -88,12 +88,10 @@ pub(super) fn why_literal(command: &str, arguments: Option<&str>) -> Option<Stri
 fn program(name: &str, kind: Kind, arguments: Arguments<'_>, noexec: bool) -> Option<String> {
     let said = Some(format!("{name} {}", kind.why()));
     let Arguments::Fixed(text) = arguments else {
-        return match kind {
-            Kind::Pager if noexec => None,
-            _ if arguments == Arguments::Wild => {
-                said.map(|said| format!("{said}, and `*` in its arguments fits everything"))
-            }
-            _ => said,
+        return match arguments {
+            _ if kind == Kind::Pager && noexec => None,
+            Arguments::Wild => said.map(|said| format!("{said}, and `*` in its arguments fits everything")),
+            Arguments::Any | Arguments::Fixed(_) => said,
         };
     };
     let words = || text.split(' ').filter(|word| !word.is_empty());

@@ -167,11 +167,7 @@ impl<'a> Index<'a> {
     fn rule_ids(&self, facts: &mut Facts<Item, State>) {
         let mut found = Vec::new();
         for item in facts.items.seen.values() {
-            let who = match item {
-                Item::Sudo { who, .. } => who.clone(),
-                Item::Doas { who, .. } => doas::in_sudo(who),
-                _ => continue,
-            };
+            let Some(who) = super::power::Rights::who(item) else { continue };
             if let Some(uid) = who.strip_prefix('#').and_then(|digits| digits.parse::<u32>().ok()) {
                 let names = self.by_uid.get(&uid).into_iter().flatten().map(|account| name(&account.name)).collect();
                 found.push((format!("uid:{uid}"), State::Uid { names }));

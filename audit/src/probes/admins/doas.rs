@@ -254,7 +254,7 @@ fn rule(tokens: &[Token]) -> Option<(String, DoasRule)> {
             "setenv" if rule.setenv.is_empty() && rest.next() == Some(&Token::Open) => loop {
                 match rest.next()? {
                     Token::Close => break,
-                    variable => rule.setenv.push(name(variable)?),
+                    variable @ (Token::Word(..) | Token::Open | Token::Newline) => rule.setenv.push(name(variable)?),
                 }
             },
             _ => return None,
