@@ -14,6 +14,7 @@ mod human;
 mod init;
 mod lint;
 mod printer;
+mod progress;
 mod record;
 mod safe_text;
 mod services;

@@ -6,6 +6,7 @@
 
 mod memory;
 pub(crate) mod run;
+mod surveys;
 
 use anyhow::{Context as _, bail};
 use audit::baseline::Baseline;
@@ -156,6 +157,7 @@ impl Collector {
         if !self.baseline.as_ref().is_some_and(same) {
             let (baseline, extended) = baselines::parse(&name, &bytes)?;
             self.baseline = Some(Judged { name, bytes, extended, baseline });
+            self.memory.forget_facts();
         }
         Ok(())
     }

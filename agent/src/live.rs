@@ -13,24 +13,30 @@ mod kernel;
 mod netlink;
 pub(crate) mod nft;
 mod ntp;
+mod packaged;
+pub(crate) mod progress;
 mod routes;
 mod sockets;
+mod survey;
 pub(crate) mod sys;
 mod timesync;
 mod units;
 
 use std::path::{Path, PathBuf};
 
-use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
+use audit::host::{Attribute, Checksum, Entry, EntryKind, Gap, GapKind, Host, Question, Stat};
 
 use crate::cli::Usage;
 use fs::Anchor;
 pub(crate) use fs::{Last, Look};
+pub(crate) use packaged::Verified;
+use progress::Told;
 
 /// A machine as it runs, or a root file system at rest.
 pub(crate) struct Live {
     anchor: Anchor,
     running: bool,
+    told: Told,
 }
 
 impl Live {
@@ -41,7 +47,29 @@ impl Live {
             let error = std::io::Error::from(error);
             Usage(format!("opening the root folder {}: {error}", folder.display()))
         })?;
-        Ok(Self { anchor, running: root.is_none() })
+        Ok(Self { anchor, running: root.is_none(), told: Told::default() })
+    }
+
+    /// With somebody told how far a long look has come.
+    pub(crate) fn telling(self, told: Told) -> Self {
+        Self { told, ..self }
+    }
+
+    /// The answer to [`Question::ChangedPackageFiles`] at `now`, seconds since 1970, files passed over that are `verified`.
+    pub(crate) fn changed_package_files(&self, verified: &mut Verified, now: i64) -> Result<Vec<u8>, Gap> {
+        packaged::ask(self, Some((verified, now)))
+    }
+
+    /// The sum of a file; `None` where something else than a regular file stands there.
+    fn sum_of_regular(&self, path: &Path, sum: Checksum) -> Result<Option<Vec<u8>>, Gap> {
+        match self.anchor.checksum(path, sum, &self.told) {
+            Ok(sum) => Ok(Some(sum)),
+            Err(gap) if gap.is_missing() => Err(gap),
+            Err(gap) => match self.anchor.stat(path, Last::Followed) {
+                Ok(stat) if stat.kind != EntryKind::File => Ok(None),
+                Ok(_) | Err(_) => Err(gap),
+            },
+        }
     }
 
     /// What tells whether the file or folder at `path` changes.
@@ -117,7 +145,7 @@ impl Host for Live {
     }
 
     fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
-        self.anchor.checksum(path, sum)
+        self.anchor.checksum(path, sum, &self.told)
     }
 
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
@@ -125,11 +153,14 @@ impl Host for Live {
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
-        if !self.running {
+        // What stands on a disk can be told at rest, too.
+        if !self.running && !matches!(question, Question::UnusualFiles | Question::ChangedPackageFiles) {
             let detail = "only a running system can tell, and this is a root file system at rest";
             return Err(Gap::new(GapKind::NotLive, format!("{question:?}"), detail));
         }
         match question {
+            Question::UnusualFiles => survey::unusual(&self.anchor, self.running, &self.told),
+            Question::ChangedPackageFiles => packaged::ask(self, None),
             Question::KernelClock => clock::ask(),
             Question::ChronyTracking => chrony::ask_tracking(),
             Question::ChronySources => chrony::ask_sources(),

@@ -181,6 +181,12 @@ pub enum Question {
     IptablesLegacy,
     /// The same of `ip6tables-legacy-save`.
     Ip6tablesLegacy,
+    /// A walk over the local file systems, none entered from another: `audit::probes::files::survey::Unusual` as JSON, the files that
+    /// run with more rights than their caller and those everybody may write. Answered of a root at rest too. Costly.
+    UnusualFiles,
+    /// The files of packages whose content is not what the package database says: `audit::probes::files::survey::Packaged` as JSON.
+    /// Likewise.
+    ChangedPackageFiles,
     /// The release of the running kernel, as uname(2) gives it.
     KernelRelease,
     /// Its version, which tells one build of a release from another, as uname(2) gives it.

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::formats::{self, Found, Output};
-use super::{Usage, baselines, given, human, printer, safe_text};
+use super::{Usage, baselines, given, human, printer, progress, safe_text};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::live::Live;
@@ -82,7 +82,8 @@ impl Check {
         let baseline = baselines::load(self.baseline.as_deref().or(config.baseline.as_deref()))?;
         let lifecycles = baselines::lifecycles(config.eol.as_deref())?;
         let host = Live::open(self.root.as_deref())?;
-        let facts = observe(&host, &baseline.probes(), &baseline.expectations());
+        let look = |host: &Live| observe(host, &baseline.probes(), &baseline.expectations());
+        let (host, facts) = progress::during(host, look);
         let context = Context { now: Utc::now(), facts: &facts, lifecycles: &lifecycles };
         let findings = evaluate_for(&baseline, &context, &self.traits(&config));
         let id = self.id()?;

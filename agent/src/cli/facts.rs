@@ -13,7 +13,7 @@ use audit::probes;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::{baselines, known_probes, printer, safe_text};
+use super::{baselines, known_probes, printer, progress, safe_text};
 use crate::live::Live;
 
 /// Show what the probes see on this host.
@@ -48,7 +48,8 @@ impl Facts {
         let wanted = known_probes(&self.probes)?;
         let rules = baselines::load(self.baseline.as_deref())?.expectations();
         let host = Live::open(self.root.as_deref())?;
-        let shown = show(&observe(&host, &wanted, &rules), &wanted)?;
+        let (_, facts) = progress::during(host, |host| observe(host, &wanted, &rules));
+        let shown = show(&facts, &wanted)?;
         let text = match self.format {
             Format::Json => safe_text::json(&serde_json::to_string_pretty(&shown)?) + "\n",
             Format::Yaml => safe_text::yaml(serde_yaml::to_string(&shown)?, &shown)?,

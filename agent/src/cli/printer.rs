@@ -24,6 +24,13 @@ pub(super) fn print_data(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Writes a piece of a line that comes and goes, on standard error: nothing of the host's.
+pub(super) fn note(text: &str) {
+    let mut error = std::io::stderr().lock();
+    // Who cannot be shown how far it is still gets the answer.
+    let _unsaid = error.write_all(text.as_bytes()).and_then(|()| error.flush());
+}
+
 /// Writes an error, made safe: it may quote a hostile file's name.
 pub(super) fn complain(text: &str) {
     // Where even standard error is closed there is nobody left to tell; the exit status still says it.

@@ -15,6 +15,7 @@ use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat
 use audit::probe::{Expectation, Topic};
 use audit::report::ProbeFacts;
 
+use super::surveys::Surveys;
 use crate::live::{Last, Live, Look};
 
 /// The last cycle, by probe.
@@ -22,6 +23,7 @@ use crate::live::{Last, Live, Look};
 pub(super) struct Memory {
     probes: BTreeMap<&'static str, Remembered>,
     rulesets: Rulesets,
+    surveys: Surveys,
 }
 
 /// What programs said of the rules, each with the generation id it said it at.
@@ -62,15 +64,23 @@ impl Memory {
         self.probes.insert(topic.name(), Remembered { facts, named, seen });
     }
 
+    /// Forgets every probe's facts: other rules may ask for more of what did not change.
+    pub(super) fn forget_facts(&mut self) {
+        self.probes.clear();
+    }
+
     /// Begins a cycle at `now`, seconds since 1970.
-    pub(super) fn begin<'a>(&self, live: &'a Live, now: i64) -> Cycle<'a> {
+    pub(super) fn begin<'a>(&mut self, live: &'a Live, now: i64) -> Cycle<'a> {
         let rulesets = self.rulesets.clone();
-        Cycle { live, now, volatile: live.volatile(), answers: RefCell::default(), rulesets: RefCell::new(rulesets) }
+        let surveys = std::mem::take(&mut self.surveys);
+        let (volatile, rulesets) = (live.volatile(), RefCell::new(rulesets));
+        Cycle { live, now, volatile, answers: RefCell::default(), rulesets, surveys: RefCell::new(surveys) }
     }
 
     /// Ends it.
     pub(super) fn end(&mut self, cycle: Cycle<'_>) {
         self.rulesets = cycle.rulesets.into_inner();
+        self.surveys = cycle.surveys.into_inner();
     }
 }
 
@@ -81,6 +91,7 @@ pub(super) struct Cycle<'a> {
     volatile: Vec<u64>,
     answers: RefCell<BTreeMap<Question, Result<Vec<u8>, Gap>>>,
     rulesets: RefCell<Rulesets>,
+    surveys: RefCell<Surveys>,
 }
 
 impl Cycle<'_> {
@@ -105,6 +116,8 @@ impl Cycle<'_> {
                 "iptables-legacy-save",
                 "it asks the kernel over an IP socket, which collect does not open; plumbline check does",
             ))
+        } else if matches!(question, Question::UnusualFiles | Question::ChangedPackageFiles) {
+            self.surveys.borrow_mut().answer(self.live, self.now, question)
         } else {
             self.live.ask(question)
         };

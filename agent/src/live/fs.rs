@@ -21,6 +21,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use sha2::{Digest as Sum, Sha256};
 
+use super::progress::{Step, Told};
+
 /// How often a lookup is tried again that a rename elsewhere disturbed: openat2(2) answers EAGAIN then.
 const TRIES: u32 = 16;
 /// The longest extended attribute Linux keeps is 64 KiB (xattr(7)); those that are read here are far shorter.
@@ -29,7 +31,7 @@ const MAX_ATTRIBUTE: usize = 64 * 1024;
 const BUFFER: usize = 128 * 1024;
 
 /// What was seen of a path at one instant, to tell later whether it has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Look {
     /// Something is there.
     At(Box<Mark>),
@@ -38,7 +40,7 @@ pub(crate) enum Look {
 }
 
 /// Where a file is, what it is and when it last changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Mark {
     place: (u64, u64),
     size: i64,
@@ -209,8 +211,8 @@ impl Anchor {
         Ok(bytes)
     }
 
-    /// The checksum of the regular file at `path`.
-    pub(super) fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
+    /// The checksum of the regular file at `path`; `told` of each piece.
+    pub(super) fn checksum(&self, path: &Path, sum: Checksum, told: &Told) -> Result<Vec<u8>, Gap> {
         let (file, size) = self.open_regular(path)?;
         let too_large = || {
             let detail = format!("larger than {} GiB", MAX_SUMMED / 1024 / 1024 / 1024);
@@ -221,8 +223,8 @@ impl Anchor {
         }
         let mut file = file.take(MAX_SUMMED);
         let summed = match sum {
-            Checksum::Sha256 => sum_of::<Sha256>(&mut file),
-            Checksum::Md5 => sum_of::<Md5>(&mut file),
+            Checksum::Sha256 => sum_of::<Sha256>(&mut file, told),
+            Checksum::Md5 => sum_of::<Md5>(&mut file, told),
         };
         let summed = summed.map_err(|error| failed(path, &error))?;
         // One that grew while it was read.
@@ -275,7 +277,7 @@ impl Anchor {
         rustix::process::fcntl_getlk(&file, &asked).ok().map(|holder| holder.is_some())
     }
 
-    fn reach(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Gap> {
+    pub(super) fn reach(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Gap> {
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         if !self.held {
@@ -293,7 +295,7 @@ impl Anchor {
     }
 }
 
-fn kind(file_type: FileType) -> EntryKind {
+pub(super) fn kind(file_type: FileType) -> EntryKind {
     if file_type.is_file() {
         EntryKind::File
     } else if file_type.is_dir() {
@@ -305,13 +307,16 @@ fn kind(file_type: FileType) -> EntryKind {
     }
 }
 
-fn sum_of<D: Sum>(file: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
+fn sum_of<D: Sum>(file: &mut impl std::io::Read, told: &Told) -> std::io::Result<Vec<u8>> {
     let mut sum = D::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(sum.finalize().to_vec()),
-            Ok(read) => sum.update(buffer.get(..read).unwrap_or_default()),
+            Ok(read) => {
+                sum.update(buffer.get(..read).unwrap_or_default());
+                told.step(Step::Summed(read as u64));
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -328,7 +333,7 @@ fn too_large(path: &Path) -> Gap {
 
 /// What an errno means for a probe. The words are our own where the cause is common, because they are hashed and must
 /// not depend on the C library's language.
-fn gap(path: &Path, error: Errno) -> Gap {
+pub(super) fn gap(path: &Path, error: Errno) -> Gap {
     let (kind, detail) = match error {
         Errno::NOENT => (GapKind::Missing, "no such file or folder".to_owned()),
         Errno::NOTDIR => (GapKind::Missing, "a part of the path is not a folder".to_owned()),

@@ -19,7 +19,7 @@ pub struct Gap {
 }
 
 /// The classes of cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapKind {
     /// There is no such file or folder. Often this is itself an answer, and the probe treats it as one.

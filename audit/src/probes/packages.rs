@@ -69,7 +69,7 @@ mod expect;
 mod holds;
 mod manager;
 mod pacman;
-mod rpm;
+pub(crate) mod rpm;
 mod state;
 
 use serde::{Deserialize, Serialize};

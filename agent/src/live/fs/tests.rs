@@ -99,11 +99,21 @@ fn a_file_is_read_in_parts_and_summed() {
     assert_eq!(anchor.read_part(path, 8, 100).unwrap(), b"89");
     assert_eq!(anchor.read_part(path, u64::MAX, 1).unwrap_err().kind, GapKind::Failed);
     assert!(anchor.read_part(path, 10, 1).unwrap().is_empty());
-    let hex = |sum| anchor.checksum(path, sum).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |sum| {
+        anchor
+            .checksum(path, sum, &Told::default())
+            .unwrap()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     assert_eq!(hex(Checksum::Md5), "781e5e245d69b566979b86e28d23f2c7");
     assert_eq!(hex(Checksum::Sha256), "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882");
-    assert_eq!(anchor.checksum(Path::new("/etc"), Checksum::Md5).unwrap_err().kind, GapKind::Failed);
+    assert_eq!(anchor.checksum(Path::new("/etc"), Checksum::Md5, &Told::default()).unwrap_err().kind, GapKind::Failed);
     let huge = File::create(folder.path().join("root/etc/huge")).unwrap();
     huge.set_len(1 << 40).unwrap();
-    assert_eq!(anchor.checksum(Path::new("/etc/huge"), Checksum::Sha256).unwrap_err().kind, GapKind::TooLarge);
+    assert_eq!(
+        anchor.checksum(Path::new("/etc/huge"), Checksum::Sha256, &Told::default()).unwrap_err().kind,
+        GapKind::TooLarge
+    );
 }

@@ -50,6 +50,14 @@ pub struct Expect {
     pub lacks: Option<Vec<Search>>,
     /// That each change of the content is drift.
     pub tracked: Option<bool>,
+    /// The only files that run with more rights than their caller.
+    pub privileged: Option<Vec<Asking>>,
+    /// The only files everybody may write.
+    pub world_writable: Option<Vec<Asking>>,
+    /// The only files of packages that may differ.
+    pub changed: Option<Vec<Asking>>,
+    /// The only configuration of packages that may differ.
+    pub changed_configuration: Option<Vec<Asking>>,
 }
 
 /// What a file is.
@@ -267,7 +275,9 @@ pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
     if expect.tracked == Some(false) {
         return refuse("tracked", "`tracked: false` asks nothing: leave it out");
     }
+    let surveys = [&expect.privileged, &expect.world_writable, &expect.changed, &expect.changed_configuration];
     match (&expect.paths, expect.asks_of_paths()) {
+        (None, false) if surveys.iter().any(|survey| survey.is_some()) => {}
         (Some(_), true) => {}
         (Some(_), false) => return refuse("paths", "nothing is asked of them: say `present: true`, `owner: root`, …"),
         (None, true) => return refuse("", "of which files? Name them in `paths`"),

@@ -2,13 +2,14 @@
 
 use super::expect::{Expect, Kind, Mode, NoAcl, Search};
 use super::paths::{ASKED, Asking, SHA256};
-use super::{File, Item, State, rights};
+use super::{File, Item, State, rights, survey};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
 
 pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgement> {
-    expect.paths.iter().flatten().flat_map(|asking| path(expect, asking, facts)).collect()
+    let named = expect.paths.iter().flatten().flat_map(|asking| path(expect, asking, facts));
+    named.chain(survey::judge(expect, &facts.items)).collect()
 }
 
 /// What the rule says of one path or glob.
@@ -123,7 +124,7 @@ fn content(expect: &Expect, subject: &str, file: &File, facts: &Facts<Item, Stat
             Some(Item::Sha256(sum)) => {
                 judgements.push(Judgement::new(Status::Deviation, subject, expected(), sum.as_str()));
             }
-            Some(Item::Asked | Item::File(_)) | None => {
+            Some(Item::Asked | Item::File(_) | Item::Changed(_)) | None => {
                 let gap = facts.items.gap_for(&own).cloned();
                 let gap = gap.unwrap_or_else(|| undeclared(subject, "the host's own baseline does not have it summed"));
                 judgements.push(Judgement::unseen(&gap, subject, expected()));
@@ -170,7 +171,7 @@ fn was_asked(asking: &Asking, facts: &Facts<Item, State>) -> bool {
 fn file<'a>((subject, item): (&'a String, &'a Item)) -> Option<(&'a str, &'a File)> {
     match item {
         Item::File(file) => Some((subject, file)),
-        Item::Asked | Item::Sha256(_) => None,
+        Item::Asked | Item::Sha256(_) | Item::Changed(_) => None,
     }
 }
 

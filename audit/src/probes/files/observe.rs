@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::accounts::Names;
 use super::expect::{Expect, Search};
 use super::paths::{ASKED, SHA256};
-use super::{File, Item, State, rights};
+use super::{File, Item, State, rights, survey};
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::host::{Attribute, Checksum, EntryKind, Gap, GapKind, Host, Stat, path_text};
@@ -38,6 +38,7 @@ impl<'a> Want<'a> {
 pub(super) fn observe(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> {
     let mut facts = Facts::default();
     let files = named(host, rules, &mut facts);
+    survey::observe(host, rules, &mut facts);
     if files.is_empty() {
         return facts;
     }

@@ -4,6 +4,7 @@
 //! file's name. Keys that rpm keeps as packages called `gpg-pubkey` are listed, as `rpm -qa` lists them.
 
 mod berkeley;
+pub(crate) mod files;
 mod header;
 mod ndb;
 mod parts;
@@ -45,30 +46,35 @@ enum Format {
 
 /// Adds all that rpm's database holds; `None` where there is no such database.
 pub(super) fn read(host: &dyn Host, facts: &mut Facts<Package, Origin>) -> Option<()> {
-    let (path, format) = DATABASES.iter().find(|(path, _)| !is_missing(host, path))?;
+    let (path, format) = database(host)?;
     let mut found = Found { path, facts, count: 0, spoilt: 0 };
-    let read = match format {
-        Format::Sqlite => sqlite(host, path, &mut found),
-        Format::Ndb => Parts::open(host, path).and_then(|mut file| ndb::blobs(&mut file, |blob| found.take(blob))),
-        Format::Berkeley => {
-            Parts::open(host, path).and_then(|mut file| berkeley::blobs(&mut file, |blob| found.take(blob)))
-        }
-    };
-    if let Err(gap) = read {
+    if let Err(gap) = with_blobs(host, path, format, &mut |blob| found.take(blob)) {
         found.facts.items.hide("", gap);
     }
     Some(())
+}
+
+/// The database that is used here.
+fn database(host: &dyn Host) -> Option<(&'static str, Format)> {
+    DATABASES.iter().find(|(path, _)| !is_missing(host, path)).copied()
 }
 
 fn is_missing(host: &dyn Host, path: &str) -> bool {
     host.stat(Path::new(path)).is_err_and(|gap| gap.is_missing())
 }
 
-fn sqlite(host: &dyn Host, path: &str, found: &mut Found<'_>) -> Result<(), Gap> {
-    let file = Parts::open(host, path)?;
-    let log_path = format!("{path}-wal");
-    let log = crate::host::gap::optional(Parts::open(host, &log_path))?;
-    Sqlite::open(file, log)?.blobs("Packages", |blob| found.take(blob))
+/// Calls `each` with the header of each package.
+fn with_blobs(host: &dyn Host, path: &str, format: Format, each: &mut dyn FnMut(&[u8])) -> Result<(), Gap> {
+    let mut file = Parts::open(host, path)?;
+    match format {
+        Format::Sqlite => {
+            let log_path = format!("{path}-wal");
+            let log = crate::host::gap::optional(Parts::open(host, &log_path))?;
+            Sqlite::open(file, log)?.blobs("Packages", each)
+        }
+        Format::Ndb => ndb::blobs(&mut file, each),
+        Format::Berkeley => berkeley::blobs(&mut file, each),
+    }
 }
 
 /// What was found so far.

@@ -1,9 +1,10 @@
 //! One package's header, as rpm keeps it in its database.
 //!
 //! Source: rpm's manual, "Package format", and rpmtag.h for the numbers. Two counts, an index of sixteen bytes an entry
-//! (tag, type, offset, count), then the data; all numbers have the most significant byte first. Of the hundred tags seven are read.
+//! (tag, type, offset, count), then the data; all numbers have the most significant byte first. Of the hundred tags seven say what is
+//! installed; the files have some more (`files`).
 
-use super::parts::be32;
+use super::parts::{be16, be32};
 
 /// The most entries and bytes rpm itself admits.
 const MAX_ENTRIES: usize = 0xffff;
@@ -19,8 +20,12 @@ const VENDOR: u32 = 1011;
 const ARCH: u32 = 1022;
 const SOURCE: u32 = 1044;
 
+const CHAR: u32 = 1;
+const INT8: u32 = 2;
+const INT16: u32 = 3;
 const INT32: u32 = 4;
 const STRING: u32 = 6;
+const TEXTS: u32 = 8;
 /// Strings in several languages, of which the first is the untranslated one.
 const STRINGS: u32 = 9;
 
@@ -41,20 +46,10 @@ pub(super) struct Header<'a> {
 impl<'a> Header<'a> {
     /// The header in `blob`; why not, and the name of the package where that could be read.
     pub(super) fn parse(blob: &'a [u8]) -> Result<Self, (Option<&'a str>, &'static str)> {
-        let cut = (None, "a header that is cut off");
-        let (Some(entries), Some(length)) = (be32(blob, 0), be32(blob, 4)) else { return Err(cut) };
-        let (entries, length) = (entries as usize, length as usize);
-        if entries == 0 || entries > MAX_ENTRIES || length > MAX_DATA {
-            return Err((None, "a header with impossible counts"));
-        }
-        let start = 8 + entries * 16;
-        let index = blob.get(8..start).ok_or(cut)?;
-        let data = blob.get(start..).and_then(|data| data.get(..length)).ok_or(cut)?;
+        let Index { entries, data } = Index::parse(blob).map_err(|why| (None, why))?;
         let mut header = Self::default();
         let (mut name, mut version, mut release) = (None, None, None);
-        for entry in index.chunks_exact(16) {
-            let number = |at| be32(entry, at).unwrap_or(0);
-            let (tag, kind, at) = (number(0), number(4), number(8) as usize);
+        for Entry { tag, kind, at, .. } in entries.chunks_exact(16).map(Entry::of) {
             match tag {
                 NAME => name = text(data, kind, at),
                 VERSION => version = text(data, kind, at),
@@ -85,6 +80,89 @@ impl<'a> Header<'a> {
     pub(super) fn source_name(&self) -> Option<&'a str> {
         let (rest, _) = self.source?.rsplit_once('-')?;
         rest.rsplit_once('-').map(|(name, _)| name)
+    }
+}
+
+/// A header as it stands, for what is wanted of some of its tags.
+pub(super) struct Index<'a> {
+    entries: &'a [u8],
+    data: &'a [u8],
+}
+
+/// One tag of it.
+#[derive(Clone, Copy)]
+struct Entry {
+    tag: u32,
+    kind: u32,
+    at: usize,
+    count: usize,
+}
+
+impl Entry {
+    fn of(bytes: &[u8]) -> Self {
+        let number = |at| be32(bytes, at).unwrap_or(0);
+        Self { tag: number(0), kind: number(4), at: number(8) as usize, count: number(12) as usize }
+    }
+}
+
+impl<'a> Index<'a> {
+    /// The header in `blob`, or why there is none.
+    pub(super) fn parse(blob: &'a [u8]) -> Result<Self, &'static str> {
+        let cut = "a header that is cut off";
+        let (Some(entries), Some(length)) = (be32(blob, 0), be32(blob, 4)) else { return Err(cut) };
+        let (entries, length) = (entries as usize, length as usize);
+        if entries == 0 || entries > MAX_ENTRIES || length > MAX_DATA {
+            return Err("a header with impossible counts");
+        }
+        let start = 8 + entries * 16;
+        let data = blob.get(start..).and_then(|data| data.get(..length)).ok_or(cut)?;
+        Ok(Self { entries: blob.get(8..start).ok_or(cut)?, data })
+    }
+
+    /// The name of the package.
+    pub(super) fn name(&self) -> Option<&'a str> {
+        let Values { kind, at, .. } = self.find(NAME)?;
+        text(self.data, kind, at)
+    }
+
+    /// Where the values of a tag stand.
+    pub(super) fn find(&self, tag: u32) -> Option<Values<'a>> {
+        let entry = self.entries.chunks_exact(16).map(Entry::of).find(|entry| entry.tag == tag)?;
+        Some(Values { data: self.data, kind: entry.kind, at: entry.at, count: entry.count })
+    }
+}
+
+/// The values of one tag.
+#[derive(Clone, Copy)]
+pub(super) struct Values<'a> {
+    data: &'a [u8],
+    kind: u32,
+    at: usize,
+    count: usize,
+}
+
+impl<'a> Values<'a> {
+    /// The number at `place`, of whichever width; `None` beyond the last.
+    pub(super) fn number(&self, place: usize) -> Option<u32> {
+        if place >= self.count {
+            return None;
+        }
+        match self.kind {
+            CHAR | INT8 => self.data.get(self.at.checked_add(place)?).copied().map(u32::from),
+            INT16 => be16(self.data, self.at.checked_add(place.checked_mul(2)?)?).map(u32::from),
+            INT32 => be32(self.data, self.at.checked_add(place.checked_mul(4)?)?),
+            _ => None,
+        }
+    }
+
+    /// The texts; `None` where they are none, or fewer than the header says.
+    pub(super) fn texts(&self) -> Option<Vec<&'a [u8]>> {
+        if self.kind != TEXTS || self.count > self.data.len() {
+            return None;
+        }
+        let texts = self.data.get(self.at..)?.split(|byte| *byte == 0);
+        let texts: Vec<&[u8]> = texts.take(self.count).collect();
+        (texts.len() == self.count).then_some(texts)
     }
 }
 
