@@ -70,6 +70,27 @@ fn a_wake_without_a_change_writes_nothing_and_one_with_a_change_a_report() {
 }
 
 #[test]
+fn what_a_changed_baseline_asks_besides_is_looked_at() {
+    let bench = Bench::new();
+    let path = bench.folder.path().join("b.yaml");
+    let rule = |asks: &str| {
+        let text = format!(
+            "baseline: b\nversion: 1\ntitle: t\nrules:\n  - {{id: r, title: t, severity: low, why: w, fix: f, files: {asks}}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    let mut collector = bench.open(Config { baseline: Some(path.clone()), ..Config::default() });
+    let unknown = |collector: &mut Collector| match collector.cycle(Occasion::Due).unwrap() {
+        Outcome::Spooled { summary, .. } => summary.unknown,
+        other @ (Outcome::Unchanged | Outcome::Full) => panic!("{other:?}"),
+    };
+    rule("{paths: [/none], present: false}");
+    assert_eq!(unknown(&mut collector), 0);
+    rule("{paths: [/none], present: false, privileged: []}");
+    assert_eq!(unknown(&mut collector), 0, "the same path, but now the disk is surveyed too");
+}
+
+#[test]
 fn a_spool_full_of_transitions_takes_no_unchanged_report_but_takes_the_next_transition() {
     let bench = Bench::new();
     let mut collector = bench.open(Config { spool_limit: 0, ..Config::default() });
