@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use audit::host::declared::glob;
-use globset::{GlobSet, GlobSetBuilder};
+use audit::glob::Glob;
 use notify::event::EventKindMask;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::Sender;
@@ -39,7 +38,7 @@ struct Plan {
 
 struct Relevant {
     root: PathBuf,
-    reads: GlobSet,
+    reads: Vec<Glob>,
     /// Where symbolic links lead that stand at a declared path.
     targets: BTreeSet<PathBuf>,
 }
@@ -100,8 +99,8 @@ pub(crate) fn folder(path: &Path, wakes: Sender<Wake>) -> anyhow::Result<Watch> 
 
 impl Plan {
     fn make(root: &Path, reads: &[&str]) -> anyhow::Result<Self> {
-        let mut set = GlobSetBuilder::new();
-        let relevant = Relevant { root: root.to_owned(), reads: GlobSet::empty(), targets: BTreeSet::new() };
+        let mut ways = BTreeSet::new();
+        let relevant = Relevant { root: root.to_owned(), reads: Vec::new(), targets: BTreeSet::new() };
         let mut plan = Self { folders: BTreeMap::new(), relevant };
         let reads: Vec<String> = reads.iter().flat_map(|read| alternatives(read)).collect();
         for read in reads.iter().filter(|read| !is_told_of_nothing(read)) {
@@ -109,12 +108,15 @@ impl Plan {
             let mut way = String::new();
             for part in read.split('/').filter(|part| !part.is_empty()) {
                 way = format!("{way}/{part}");
-                set.add(glob(&way).with_context(|| format!("the declared read {read}"))?);
+                if ways.insert(way.clone()) {
+                    plan.relevant
+                        .reads
+                        .push(Glob::of_paths(&way).with_context(|| format!("the declared read {read}"))?);
+                }
             }
             plan.add_read(read)?;
         }
         plan.folders.retain(|folder, _| folder.is_dir());
-        plan.relevant.reads = set.build()?;
         Ok(plan)
     }
 
@@ -175,7 +177,8 @@ impl Relevant {
             return true;
         }
         let Ok(inside) = path.strip_prefix(&self.root) else { return true };
-        self.reads.is_match(Path::new("/").join(inside))
+        let path = Path::new("/").join(inside);
+        self.reads.iter().any(|read| read.matches_path(&path))
     }
 }
 
@@ -187,9 +190,9 @@ fn alternatives(read: &str) -> Vec<String> {
 }
 
 fn matching(folder: &Path, part: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let matcher = glob(part)?.compile_matcher();
+    let glob = Glob::of_paths(part)?;
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.filter(|entry| matcher.is_match(entry.file_name())).map(|entry| entry.path());
+    let paths = entries.filter(|entry| glob.matches_path(Path::new(&entry.file_name()))).map(|entry| entry.path());
     Ok(paths.filter(|path| path.is_dir()).collect())
 }
 

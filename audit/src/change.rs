@@ -7,10 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Duration, Utc};
-use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
 use crate::drift::Interval;
+use crate::glob::Glob;
 
 /// How long an emergency change may wait for its approval.
 pub const EMERGENCY_DEADLINE: Duration = Duration::hours(24);
@@ -138,13 +138,13 @@ pub struct ItemScope {
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern {
     text: String,
-    glob: GlobMatcher,
+    glob: Glob,
 }
 
 impl Pattern {
     /// Whether it matches.
     pub fn matches(&self, text: &str) -> bool {
-        self.glob.is_match(text)
+        self.glob.matches(text)
     }
 
     /// Whether it matches everything.
@@ -166,9 +166,8 @@ impl FromStr for Pattern {
             return Err("a pattern is 1 to 300 characters".into());
         }
         // `*` matches any character here, `/` too: subjects are names, not paths.
-        let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build();
-        let glob = glob.map_err(|error| format!("`{text}` is not a pattern: {}", error.kind()))?;
-        Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
+        let glob = Glob::of_names(text).map_err(|error| format!("`{text}` is not a pattern: {error}"))?;
+        Ok(Self { text: text.to_owned(), glob })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod duration;
 pub mod evaluate;
 pub mod facts;
 pub mod finding;
+pub mod glob;
 pub mod host;
 pub mod lifecycle;
 pub mod netlink;

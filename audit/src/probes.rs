@@ -60,14 +60,15 @@ pub fn names() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Recorded, declared};
+    use crate::glob::Glob;
+    use crate::host::Recorded;
 
     #[test]
     fn every_probe_declares_reads_that_compile_and_needs_that_exist() {
         assert!(!ALL.is_empty());
         for topic in ALL {
             for read in topic.reads() {
-                assert!(read.starts_with('/') && declared::glob(read).is_ok(), "{}: {read}", topic.name());
+                assert!(read.starts_with('/') && Glob::of_paths(read).is_ok(), "{}: {read}", topic.name());
             }
             for need in topic.needs() {
                 assert!(find(need).is_some(), "{} needs {need}", topic.name());

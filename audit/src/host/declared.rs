@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use crate::glob::Glob;
 
 use super::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
 
 /// `host`, but only the declared part of it.
 pub struct Declared<'a> {
     host: &'a dyn Host,
-    reads: GlobSet,
+    reads: Vec<Glob>,
     asks: &'a [Question],
 }
 
@@ -18,27 +18,16 @@ impl<'a> Declared<'a> {
     /// `reads` are absolute paths or globs (`*` within one folder, `**` below it). Listing a folder asks that the folder
     /// itself be declared. A glob that does not compile admits nothing; the test over all probes compiles each.
     pub fn new(host: &'a dyn Host, reads: &[&str], asks: &'a [Question]) -> Self {
-        let mut set = GlobSetBuilder::new();
-        for read in reads {
-            if let Ok(glob) = glob(read) {
-                set.add(glob);
-            }
-        }
-        Self { host, reads: set.build().unwrap_or_else(|_| GlobSet::empty()), asks }
+        Self { host, reads: reads.iter().filter_map(|read| Glob::of_paths(read).ok()).collect(), asks }
     }
 
     fn admit(&self, path: &Path) -> Result<(), Gap> {
         let climbs = path.components().any(|part| matches!(part, std::path::Component::ParentDir));
-        if path.is_absolute() && !climbs && self.reads.is_match(path) {
+        if path.is_absolute() && !climbs && self.reads.iter().any(|read| read.matches_path(path)) {
             return Ok(());
         }
         Err(Gap::new(GapKind::Undeclared, path.display().to_string(), "outside what this probe may read"))
     }
-}
-
-/// How a declared read is understood.
-pub fn glob(read: &str) -> Result<Glob, globset::Error> {
-    globset::GlobBuilder::new(read).literal_separator(true).build()
 }
 
 impl Host for Declared<'_> {

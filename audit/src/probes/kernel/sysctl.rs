@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Expect, HIDDEN, Setting, folders, short, text, too_many};
 use crate::facts::Observed;
+use crate::glob::Glob;
 use crate::host::{Gap, GapKind, Host};
 use crate::probes::services::SYSTEMD;
 
@@ -125,8 +126,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 
 /// Whether the glob `pattern` means `key`: a `*` is a run of anything but a dot, as in a path.
 pub(super) fn means(pattern: &str, key: &str) -> bool {
-    let pattern = crate::host::declared::glob(&swap(pattern));
-    pattern.is_ok_and(|glob| glob.compile_matcher().is_match(swap(key)))
+    Glob::of_paths(&swap(pattern)).is_ok_and(|glob| glob.matches(&swap(key)))
 }
 
 pub(super) fn is_glob(key: &str) -> bool {

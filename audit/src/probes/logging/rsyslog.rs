@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::{Item, elsewhere, files, read, target};
 use crate::facts::Observed;
-use crate::host::{Gap, GapKind, Host, declared};
+use crate::glob::Glob;
+use crate::host::{Gap, GapKind, Host};
 
 const MAX_FILES: usize = 256;
 const MAX_FILE: usize = 1024 * 1024;
@@ -158,12 +159,11 @@ impl Reading<'_> {
         let Some(name) = pattern.strip_prefix("/etc/rsyslog.d/").filter(|name| !name.contains('/')) else {
             return self.items.hide("target:", elsewhere(pattern));
         };
-        let Ok(glob) = declared::glob(if name.is_empty() { "*" } else { name }) else {
+        let Ok(glob) = Glob::of_paths(if name.is_empty() { "*" } else { name }) else {
             return self.items.hide("target:", Gap::malformed(pattern, "not a pattern of files"));
         };
-        let glob = glob.compile_matcher();
         for (name, path) in files(self.host, "/etc/rsyslog.d", "", "target:", self.items) {
-            if glob.is_match(&name) {
+            if glob.matches(&name) {
                 self.file(&path);
             }
         }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Boot, Configured, Daemon, Item, Role};
 use crate::facts::Observed;
-use crate::host::{EntryKind, Gap, GapKind, Host, declared, gap};
+use crate::glob::Glob;
+use crate::host::{EntryKind, Gap, GapKind, Host, gap};
 
 /// A configuration file of a time daemon is a few KiB.
 const MAX_FILES: usize = 256;
@@ -125,11 +126,10 @@ impl<'a> Found<'a> {
                 paths.iter_mut().for_each(|path| path.push(part));
                 continue;
             }
-            let Ok(glob) = declared::glob(part) else {
+            let Ok(glob) = Glob::of_paths(part) else {
                 self.hide_sources(daemon, Gap::malformed(pattern, "not a pattern of files"));
                 return Vec::new();
             };
-            let glob = glob.compile_matcher();
             let mut next = Vec::new();
             for path in &paths {
                 let entries = match gap::optional(self.host.list(path)) {
@@ -142,7 +142,8 @@ impl<'a> Found<'a> {
                 // A wildcard does not match a leading dot: glob(7).
                 let shown =
                     |name: &std::ffi::OsStr| part.starts_with('.') || !name.as_encoded_bytes().starts_with(b".");
-                let named = entries.iter().filter(|entry| shown(&entry.name) && glob.is_match(&entry.name));
+                let named =
+                    entries.iter().filter(|entry| shown(&entry.name) && glob.matches_path(Path::new(&entry.name)));
                 next.extend(named.map(|entry| path.join(&entry.name)));
                 if next.len() > MAX_FILES {
                     let gap = Gap::new(GapKind::TooLarge, pattern, format!("names more than {MAX_FILES} files"));
