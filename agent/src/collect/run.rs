@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::{Collector, Occasion, Outcome};
 use crate::config::Config;
 use crate::live::Live;
+use crate::live::sys::give_back;
 use crate::state::State;
 use crate::stop::Stop;
 use crate::watch::{self, Wake, Watch};
@@ -98,6 +99,7 @@ pub(crate) async fn forever(
 async fn cycle(mut collector: Collector, occasion: Occasion) -> anyhow::Result<(Collector, anyhow::Result<Outcome>)> {
     let done = tokio::task::spawn_blocking(move || {
         let outcome = collector.cycle(occasion);
+        give_back();
         (collector, outcome)
     });
     Ok(done.await?)
