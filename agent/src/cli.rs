@@ -27,7 +27,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use audit::yaml::did_you_mean;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Judges this host against a baseline, and reports what has drifted, signed.
 #[derive(Parser)]
@@ -134,10 +135,11 @@ impl Completions {
 
 /// Logs to standard error, warnings and our own information where `PLUMBLINE_LOG` says nothing else.
 fn log() {
-    let filter = std::env::var("PLUMBLINE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,plumbline=info"));
+    let filter = std::env::var("PLUMBLINE_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let own = || Targets::new().with_default(LevelFilter::WARN).with_target("plumbline", LevelFilter::INFO);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+    tracing_subscriber::registry().with(lines.with_filter(filter.unwrap_or_else(own))).init();
 }
 
 /// Runs `work` on this thread alone: the agent waits far more than it works, and threads cost memory.

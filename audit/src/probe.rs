@@ -7,9 +7,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Serialize};
-use serde_json::Value;
 
 use crate::facts::{AnyFacts, FactSet, Facts, Observed};
 use crate::finding::Judgement;
@@ -141,9 +140,7 @@ pub trait Topic: Sync {
     fn encode(&self, facts: &AnyFacts) -> Result<Encoded, BadFacts>;
     /// The facts in those bytes.
     fn decode(&self, items: &[u8], state: &[u8]) -> Result<AnyFacts, BadFacts>;
-    /// See [`Probe::say`]; an item of another shape is rendered as JSON.
-    fn say(&self, item: &Value) -> String;
-    /// The same of an item's JSON, without making more of it than the probe's own type.
+    /// See [`Probe::say`]: of an item's JSON; one of another shape is rendered as it is.
     fn say_json(&self, item: &str) -> String;
     /// What its expectation and its facts are made of.
     fn shapes(&self) -> Shapes;
@@ -247,15 +244,8 @@ impl<P: Probe> Topic for Erased<P> {
         Ok(Arc::new(Facts::<P::Item, P::State> { items, state }))
     }
 
-    fn say(&self, item: &Value) -> String {
-        match P::Item::deserialize(item) {
-            Ok(item) => P::say(&item),
-            Err(_) => item.to_string(),
-        }
-    }
-
     fn say_json(&self, item: &str) -> String {
-        match serde_json::from_str::<P::Item>(item) {
+        match serde_json::from_slice::<P::Item>(item.as_bytes()) {
             Ok(item) => P::say(&item),
             Err(_) => item.to_owned(),
         }

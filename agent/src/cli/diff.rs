@@ -63,7 +63,7 @@ impl Diff {
                     unseen.push(format!("{}: {} {prefix}: {gap}", side.display(), topic.name()));
                 }
             }
-            let say = |value: Option<&Value>| value.map(|value| topic.say(value));
+            let say = |value: Option<&Value>| value.map(|value| topic.say_json(&value.to_string()));
             let subjects: std::collections::BTreeSet<&String> = a.seen.keys().chain(b.seen.keys()).collect();
             for subject in subjects {
                 let (one, other) = (a.seen.get(subject), b.seen.get(subject));

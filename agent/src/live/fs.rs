@@ -145,7 +145,8 @@ impl Anchor {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let folder = self.reach(path, flags)?;
         let mut entries = Vec::new();
-        for entry in Dir::read_from(&folder).map_err(|error| gap(path, error))? {
+        let mut folder = Dir::new(folder).map_err(|error| gap(path, error))?;
+        while let Some(entry) = folder.read() {
             let entry = entry.map_err(|error| gap(path, error))?;
             let bytes = entry.file_name().to_bytes();
             if matches!(bytes, b"." | b"..") {
@@ -158,7 +159,8 @@ impl Anchor {
             let mut file_type = entry.file_type();
             if file_type == FileType::Unknown {
                 // Some file systems keep no type in the folder. A name that is gone by now was not there.
-                let Ok(stat) = rustix::fs::statat(&folder, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
+                let open = folder.fd().map_err(|error| gap(path, error))?;
+                let Ok(stat) = rustix::fs::statat(open, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else {
                     continue;
                 };
                 file_type = FileType::from_raw_mode(stat.st_mode);

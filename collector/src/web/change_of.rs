@@ -57,7 +57,7 @@ fn parts_of(probe: &str, before: Option<&Value>, after: Option<&Value>) -> Vec<P
 }
 
 fn say(probe: &str, value: &Value) -> String {
-    cut(&probes::find(probe).map_or_else(|| plain(value), |topic| topic.say(value)), SHOWN)
+    cut(&probes::find(probe).map_or_else(|| plain(value), |topic| topic.say_json(&value.to_string())), SHOWN)
 }
 
 /// A string without its quotes, anything else as JSON.
