@@ -1,9 +1,11 @@
 //! LZ4 frames, as apt writes lists where `Acquire::GzipIndexes` is on (Debian's container images have it so).
 //!
-//! Source: "LZ4 Frame Format Description" and "LZ4 Block Format Description". Checksums are passed over: what a broken
-//! file says is checked where it is parsed. Output is bounded by the block, history by 64 KiB.
+//! Frames are read here, in parts and bounded; their blocks by lz4_flex. Source: "LZ4 Frame Format Description". Checksums
+//! are passed over: what a broken file says is checked where it is parsed. Output is bounded by the block, history by 64 KiB.
 
 use std::path::Path;
+
+use lz4_flex::block::decompress_into_with_dict;
 
 use crate::host::{Gap, GapKind, Host};
 
@@ -51,7 +53,7 @@ impl<'h> Lz4<'h> {
         if length > self.block {
             return Err(self.malformed());
         }
-        let most = out.len() + self.block;
+        let most = self.block;
         let whole = {
             let bytes = self.take(length)?;
             if stored {
@@ -96,50 +98,14 @@ impl<'h> Lz4<'h> {
     }
 }
 
-/// One block: literals, and copies of what came before.
-fn decode(mut input: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
-    loop {
-        let (token, rest) = input.split_first()?;
-        input = rest;
-        let literals = length(usize::from(token >> 4), &mut input)?;
-        let (bytes, rest) = input.split_at_checked(literals)?;
-        if out.len() + literals > most {
-            return None;
-        }
-        out.extend_from_slice(bytes);
-        input = rest;
-        if input.is_empty() {
-            return Some(());
-        }
-        let back = usize::from(u16::from_le_bytes([*input.first()?, *input.get(1)?]));
-        input = input.get(2..)?;
-        let mut copy = length(usize::from(token & 15), &mut input)? + 4;
-        if back == 0 || back > out.len() || out.len() + copy > most {
-            return None;
-        }
-        // A copy may reach into what it writes: then it repeats.
-        while copy > 0 {
-            let from = out.len() - back;
-            let now = copy.min(back);
-            out.extend_from_within(from..from + now);
-            copy -= now;
-        }
-    }
-}
-
-fn length(nibble: usize, input: &mut &[u8]) -> Option<usize> {
-    let mut length = nibble;
-    if nibble == 15 {
-        loop {
-            let (byte, rest) = input.split_first()?;
-            *input = rest;
-            length = length.checked_add(usize::from(*byte))?;
-            if *byte != 255 {
-                break;
-            }
-        }
-    }
-    Some(length)
+/// One block of at most `most` bytes behind what `out` holds, to which it may refer.
+fn decode(input: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
+    let before = out.len();
+    out.resize(before + most, 0);
+    let (history, room) = out.split_at_mut_checked(before)?;
+    let length = decompress_into_with_dict(input, room, history).ok()?;
+    out.truncate(before + length);
+    Some(())
 }
 
 #[cfg(test)]

@@ -21,6 +21,13 @@ fn main() {
     let folders = ["/etc/chrony/conf.d", "/etc/chrony/sources.d", "/run/chrony-dhcp"];
     let time = configuration.iter().map(lines).sum::<usize>() + folders.iter().map(|path| folder(path)).sum::<usize>();
     count.insert("time", time);
+    count.insert("units", units());
+    // Who may administer depends on sudo's own settings and on keys; what is supported, on the distribution's dates; what
+    // a firewall will be at the next boot, on its file.
+    let rest = ["/etc/sudo.conf", "/etc/ssh/sshd_config", "/etc/default/ssh", "/etc/nftables.conf"];
+    let more = ["/usr/share/distro-info/debian.csv", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
+    let rest = rest.iter().chain(&more).map(lines).sum::<usize>() + folder("/etc/ssh/sshd_config.d");
+    count.insert("rest", rest);
     count.insert("daemons", daemons());
     count.insert("ruleset", ruleset());
     count.insert("yaml", std::env::args().skip(1).map(|file| yaml(&file)).sum());
@@ -73,6 +80,14 @@ fn lines(path: impl AsRef<Path>) -> usize {
 fn folder(path: &str) -> usize {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };
     entries.flatten().map(|entry| lines(entry.path())).sum()
+}
+
+/// What is started at boot: the names in each `*.wants`, where the daemon that holds the clock would stand.
+fn units() -> usize {
+    let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system"];
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let wants = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "wants"));
+    wants.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten().count()
 }
 
 fn daemons() -> usize {
