@@ -169,16 +169,16 @@ impl Collector {
         let mut named = Vec::new();
         for topic in probes::ALL.iter().copied() {
             let known = self.memory.recall(topic, &rules, &cycle);
-            let known = known.filter(|known| self.spool.has(known.named.items) && self.spool.has(known.named.state));
+            let known = known.and_then(|named| Some((self.kept(topic, &named)?, named)));
             let (observed, of) = match known {
-                Some(known) => (known.facts, known.named),
+                Some(known) => known,
                 None => {
                     let (observed, seen) = cycle.observe(topic, &rules);
                     let (observed, encoded) = sendable(topic, observed)?;
                     let items = self.spool.keep(&encoded.items)?;
                     let state = self.spool.keep(&encoded.state)?;
                     let of = ProbeFacts { schema: topic.schema(), items, state };
-                    self.memory.keep(topic, observed.clone(), of.clone(), seen);
+                    self.memory.keep(topic, of.clone(), seen);
                     (observed, of)
                 }
             };
@@ -187,6 +187,12 @@ impl Collector {
         }
         self.memory.end(cycle);
         Ok((facts, named))
+    }
+
+    /// The facts named `of` as they lie in the spool, if they lie there whole.
+    fn kept(&self, topic: &dyn Topic, of: &ProbeFacts) -> Option<AnyFacts> {
+        let read = |digest| self.spool.fact(digest).ok().flatten();
+        topic.decode(&read(of.items)?, &read(of.state)?).ok()
     }
 
     fn judge(

@@ -1,6 +1,6 @@
 //! What the last cycle saw, so that a cycle in which nothing changed reads no file again and spawns no process.
 //!
-//! A probe's facts are taken over when every path it looked at still looks the same (inode, size, owner, times) and every
+//! A probe's facts are taken over, from the spool where they lie, when every path it looked at still looks the same (inode, size, owner, times) and every
 //! question it asked has the same answer. Questions are asked anew each cycle, for their answers cost little, but for the
 //! loaded rules, which only a program can tell: it is asked when the kernel's generation id has changed. Legacy iptables
 //! has no such id and answers on an IP socket alone, so it is not asked here.
@@ -29,11 +29,10 @@ pub(super) struct Memory {
 /// What programs said of the rules, each with the generation id it said it at.
 type Rulesets = BTreeMap<Question, (Vec<u8>, Vec<u8>)>;
 
-/// One probe's facts, and what would have to change for them to.
-#[derive(Clone)]
-pub(super) struct Remembered {
-    pub(super) facts: AnyFacts,
-    pub(super) named: ProbeFacts,
+/// Where one probe's facts lie, and what would have to change for them to. The facts themselves would rest in memory for the
+/// sake of the moment in which they are judged again.
+struct Remembered {
+    named: ProbeFacts,
     seen: Seen,
 }
 
@@ -48,20 +47,20 @@ pub(super) struct Seen {
 }
 
 impl Memory {
-    /// What is remembered of `topic` if nothing it depends on has changed.
-    pub(super) fn recall(&self, topic: &dyn Topic, rules: &[Expectation], cycle: &Cycle<'_>) -> Option<Remembered> {
+    /// Where the facts of `topic` lie if nothing they depend on has changed.
+    pub(super) fn recall(&self, topic: &dyn Topic, rules: &[Expectation], cycle: &Cycle<'_>) -> Option<ProbeFacts> {
         let remembered = self.probes.get(topic.name())?;
         let seen = &remembered.seen;
         let same = !seen.unsteady
             && seen.asked == topic.asked(rules)
             && seen.looks.iter().all(|((path, last), look)| cycle.live.look(path, *last) == *look)
             && seen.answers.iter().all(|(question, answer)| named(&cycle.answer(*question)) == *answer);
-        same.then(|| remembered.clone())
+        same.then(|| remembered.named.clone())
     }
 
     /// Remembers what `topic` saw.
-    pub(super) fn keep(&mut self, topic: &dyn Topic, facts: AnyFacts, named: ProbeFacts, seen: Seen) {
-        self.probes.insert(topic.name(), Remembered { facts, named, seen });
+    pub(super) fn keep(&mut self, topic: &dyn Topic, named: ProbeFacts, seen: Seen) {
+        self.probes.insert(topic.name(), Remembered { named, seen });
     }
 
     /// Forgets every probe's facts: other rules may ask for more of what did not change.
@@ -226,9 +225,9 @@ mod tests {
         let cycle = memory.begin(live, now);
         let recalled = memory.recall(topic, &[], &cycle).is_some();
         if !recalled {
-            let (facts, seen) = cycle.observe(topic, &[]);
+            let (_, seen) = cycle.observe(topic, &[]);
             let nothing = Digest::of(b"");
-            memory.keep(topic, facts, ProbeFacts { schema: 1, items: nothing, state: nothing }, seen);
+            memory.keep(topic, ProbeFacts { schema: 1, items: nothing, state: nothing }, seen);
         }
         memory.end(cycle);
         recalled

@@ -60,7 +60,7 @@ impl Spool {
     }
 
     /// The facts of `digest`; `None` where they are not there, or are not what they should be.
-    pub(super) fn fact(&self, digest: Digest) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn fact(&self, digest: Digest) -> io::Result<Option<Vec<u8>>> {
         let packed = match durable::read(&self.state.fact(digest), MAX_FACTS_SENT as u64) {
             Ok(packed) => packed,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
