@@ -313,14 +313,13 @@ fn plain(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::declared;
 
     #[test]
     fn each_folder_of_the_load_path_is_declared() {
         for (read, end) in [(READS_FOLDERS, ""), (READS_UNITS, "/a.service"), (READS_WITHIN, "/a.target.wants/b")] {
-            let matcher = declared::glob(read).unwrap().compile_matcher();
+            let glob = crate::glob::Glob::of_paths(read).unwrap();
             for (folder, _) in FOLDERS {
-                assert!(matcher.is_match(format!("{folder}{end}")), "{read} does not declare {folder}{end}");
+                assert!(glob.matches(&format!("{folder}{end}")), "{read} does not declare {folder}{end}");
             }
         }
     }
