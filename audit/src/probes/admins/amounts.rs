@@ -7,6 +7,7 @@
 
 use super::groups;
 use super::programs::{self, Kind};
+use crate::glob::Glob;
 
 /// What a rule says of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +165,7 @@ fn edits(arguments: Arguments<'_>) -> Option<String> {
 
 /// Whether `pattern` (`*`, `?` and sets, as in fnmatch(3)) fits `name`.
 fn fits_glob(pattern: &str, name: &str) -> bool {
-    crate::host::declared::glob(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name))
+    Glob::of_paths(pattern).is_ok_and(|glob| glob.matches(name))
 }
 
 /// The files a command names: its own, and absolute paths among fixed arguments of what runs scripts.
