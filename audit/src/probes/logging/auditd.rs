@@ -62,40 +62,91 @@ pub(super) fn collect(host: &dyn Host, items: &mut Observed<Item>) {
     }
 }
 
-/// The order of `ls -v`: runs of digits as numbers.
+/// The order of `ls -v`, as the GNU manual of coreutils describes it ("Version sort ordering"): runs of digits as numbers, and the
+/// endings of names only where all else is equal.
 pub(super) fn by_version(one: &str, other: &str) -> Ordering {
-    // The ending is set apart first, so that `10.rules` precedes `10-a.rules`.
-    let stem = |name: &str| name.trim_end_matches(".rules").to_owned();
-    let (one_stem, other_stem) = (stem(one), stem(other));
-    let (mut left, mut right) = (one_stem.as_str(), other_stem.as_str());
-    loop {
-        let (left_text, left_rest) = split(left, |byte| !byte.is_ascii_digit());
-        let (right_text, right_rest) = split(right, |byte| !byte.is_ascii_digit());
-        let text = weights(left_text).cmp(weights(right_text));
-        let (left_number, left_rest) = split(left_rest, |byte| byte.is_ascii_digit());
-        let (right_number, right_rest) = split(right_rest, |byte| byte.is_ascii_digit());
-        let value = |digits: &str| {
-            let digits = digits.trim_start_matches('0').to_owned();
-            (digits.len(), digits)
-        };
-        let order = text.then_with(|| value(left_number).cmp(&value(right_number)));
-        if order != Ordering::Equal || (left_rest.is_empty() && right_rest.is_empty()) {
-            return order.then_with(|| one.cmp(other));
+    let bare = compare(without_ending(one).as_bytes(), without_ending(other).as_bytes());
+    bare.then_with(|| compare(one.as_bytes(), other.as_bytes())).then_with(|| one.cmp(other))
+}
+
+/// The name without its endings: dots, each with a letter or `~` and then letters, digits and `~`.
+fn without_ending(name: &str) -> &str {
+    let mut bare = name;
+    while let Some((rest, ending)) = bare.rsplit_once('.') {
+        let starts = ending.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '~');
+        if !starts || !ending.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'~') {
+            break;
+        }
+        bare = rest;
+    }
+    bare
+}
+
+fn compare(mut left: &[u8], mut right: &[u8]) -> Ordering {
+    while !left.is_empty() || !right.is_empty() {
+        // What is no digit, in step: a run that ends earlier weighs less than any letter.
+        while !is_digit_or_end(left) || !is_digit_or_end(right) {
+            let order = weight(left.first()).cmp(&weight(right.first()));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (left, right) = (left.get(1..).unwrap_or_default(), right.get(1..).unwrap_or_default());
+        }
+        let (left_number, left_rest) = number(left);
+        let (right_number, right_rest) = number(right);
+        let order = left_number.len().cmp(&right_number.len()).then_with(|| left_number.cmp(right_number));
+        if order != Ordering::Equal {
+            return order;
         }
         (left, right) = (left_rest, right_rest);
     }
+    Ordering::Equal
 }
 
-/// Letters before everything else, as GNU's filevercmp weighs them; the end of a text before any of it.
-fn weights(text: &str) -> impl Iterator<Item = u32> {
-    text.bytes().map(|byte| match byte {
-        b'~' => 0,
-        byte if byte.is_ascii_alphabetic() => u32::from(byte) + 1,
-        byte => u32::from(byte) + 257,
-    })
+fn is_digit_or_end(text: &[u8]) -> bool {
+    text.first().is_none_or(u8::is_ascii_digit)
 }
 
-fn split(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
-    let end = text.bytes().take_while(|byte| belongs(*byte)).count();
-    text.split_at_checked(end).unwrap_or((text, ""))
+/// `~` before the end of a name, the end before digits, digits before letters, letters before everything else.
+fn weight(byte: Option<&u8>) -> i32 {
+    match byte {
+        Some(b'~') => -2,
+        None => -1,
+        Some(byte) if byte.is_ascii_digit() => 0,
+        Some(byte) if byte.is_ascii_alphabetic() => i32::from(*byte),
+        Some(byte) => i32::from(*byte) + 256,
+    }
+}
+
+/// The digits at the beginning, zeros before them left out, and what follows.
+fn number(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+    let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
+    (digits.get(zeros..).unwrap_or_default(), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_in_the_order_of_ls_v() {
+        let ordered = [
+            "1~.rules",
+            "1.rules",
+            "001-x",
+            "2",
+            "9.rules",
+            "9a.rules",
+            "9-b.rules",
+            "10.b.rules",
+            "10.rules",
+            "10-a.rules",
+        ];
+        let mut sorted = ordered;
+        sorted.reverse();
+        sorted.sort_by(|one, other| by_version(one, other));
+        assert_eq!(sorted, ordered);
+    }
 }

@@ -250,7 +250,8 @@ fn without_comments(text: &str) -> String {
                 }
                 kept.push('\n');
             }
-            (None, '/') if characters.peek() == Some(&'*') => {
+            // Not in the middle of a word: `$IncludeConfig /etc/rsyslog.d/*.conf`.
+            (None, '/') if characters.peek() == Some(&'*') && !kept.ends_with(|last: char| !last.is_whitespace()) => {
                 let mut before = ' ';
                 for skipped in characters.by_ref() {
                     if before == '*' && skipped == '/' {

@@ -103,6 +103,20 @@ fn every_form_of_target_is_found_with_its_encryption() {
 }
 
 #[test]
+fn debians_own_include_is_no_comment() {
+    let host = debian()
+        .file(
+            "/etc/rsyslog.conf",
+            "$IncludeConfig /etc/rsyslog.d/*.conf\n/* *.* @old.example.org */\n*.* @b.example.org\n",
+        )
+        .file("/etc/rsyslog.d/a.conf", "*.* @@a.example.org\n");
+    let items = observed(&host).items;
+    assert_eq!(items.gaps, BTreeMap::new());
+    let targets: Vec<&str> = items.seen.keys().filter_map(|subject| subject.strip_prefix("target:")).collect();
+    assert_eq!(targets, ["a.example.org:514/tcp", "b.example.org:514/udp"]);
+}
+
+#[test]
 fn an_include_that_cannot_be_seen_is_unknown_and_never_a_pass() {
     let host = debian().file("/etc/rsyslog.conf", "$IncludeConfig /opt/x.conf\n");
     for rule in ["encrypted: true", "targets: []", "forwarded: true"] {
