@@ -1,6 +1,6 @@
 //! The services probe against systemctl, offline: every unit file of Debian roots; trees made to hold each way to enable, mask, link and
 //! alias a unit; trees of files and links thrown at random; and trees that systemctl itself changed, verb after verb, presets among
-//! them. What a booted systemd says of running units is not compared yet. Needs root.
+//! them. `hosts_units` asks a booted systemd. Needs root.
 
 use std::collections::BTreeMap;
 use std::path::Path;
