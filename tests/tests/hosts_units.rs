@@ -169,6 +169,56 @@ fn timers_and_jobs_of_a_booted_host_are_as_its_own_tools_say() {
     agreed("jobs of at", &listed.map(|(number, rest)| (number.to_owned(), rest.to_owned())).collect(), &at);
 }
 
+/// Lines of an anacrontab, good and bad, each with a job of its own name.
+const ANACRONTAB: &str = r"SHELL=/bin/sh
+A = b
+1 0 plain true
+@monthly 0 monthly true
+@weekly 0 weekly true
+@fortnight 0 fortnight true
+@ 0 nothing true
+x 0 letter true
+1 x late true
+1 -1 before true
+-1 0 negative true
++1 0 signed true
+1.5 0 half true
+0 0 zero true
+01 00 zeros true
+1	0	tabs	true
+   7   0   blanks   true
+1 0 commandless
+1 0 with=sign true
+1 0 with/slash true
+99999999999 0 large true
+1 99999999999 long true
+1 0 continued true \
+1 0 continuing true
+1 0 dotted.name X=1 true # no comment
+=x 0 unnamed true
+# 1 0 comment true
+nonsense
+1
+  1 0 last true
+";
+
+#[test]
+fn jobs_of_anacron_are_those_it_would_run() {
+    let switch = Switch::new();
+    let host = boot(&switch);
+    host.write("/etc/anacrontab", ANACRONTAB.as_bytes());
+    host.shell("mkdir /run/anacron");
+    let said = host.run(&["anacron", "-d", "-f", "-n", "-s", "-S", "/run/anacron"]).ok().stderr;
+    let would = said.lines().filter_map(|line| line.strip_prefix("Will run job `")?.strip_suffix('\''));
+    let would: BTreeMap<String, ()> = would.map(|job| (job.to_owned(), ())).collect();
+    let items = object(&facts(&host, &["scheduled"])["scheduled"]["items"]);
+    assert!(items["anacron:"]["gap"].is_object(), "lines anacron skips are told of");
+    let jobs = items.iter().filter(|(_, job)| job["gap"].is_null());
+    let seen = jobs.filter_map(|(subject, _)| Some((subject.strip_prefix("anacron:")?.to_owned(), ())));
+    agreed("jobs of anacron", &would, &seen.collect());
+    assert!(would.len() > 8, "{said}");
+}
+
 /// Whether each rule of `baseline` passes, by its id.
 #[track_caller]
 fn check(host: &RealHost, baseline: &str) -> BTreeMap<String, String> {

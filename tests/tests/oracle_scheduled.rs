@@ -1,6 +1,6 @@
 //! The scheduled probe against Debian's own cron: of many crontabs, which does it run, and which does it pass over? Every file
 //! holds a job for `@reboot`, which cron runs as soon as it starts, so nothing waits for a minute to end. Needs root.
-//! `hosts_units` compares timers and at's jobs on a booted host; anacron's are not compared yet.
+//! `hosts_units` compares timers, at's and anacron's jobs on a booted host.
 
 use std::collections::BTreeSet;
 use std::fs;
