@@ -51,7 +51,8 @@ fn compare(built: &Path, root: &Path, name: &str, agreed: &mut usize, count: &mu
         run(Command::new("date").args(["-u", "+%d %b %Y %H-%M", "-d"]).arg(format!("@{}", seen["built"]))).ok();
     *count += 1;
     let time = said(&info, "Build time:").replace(':', "-");
-    let holds = seen["version"].to_string() == said(&info, "Version:") && time.starts_with(seconds.stdout.trim());
+    let version: u64 = said(&info, "Version:").parse().unwrap();
+    let holds = seen["version"] == version && time.starts_with(seconds.stdout.trim());
     *agreed += usize::from(holds);
     assert!(holds, "{info}\n{seen}\n{}", seconds.stdout);
 }
