@@ -87,6 +87,37 @@ if ansible:
     print()
     print(f"plumbline check is {peer[1] / check[1]:.0f} times faster than ansible-playbook --check (wall), {peer[0] / check[0]:.0f} times in CPU")
 
+
+
+def hashing():
+    """Whole checks that hash, beside a bare program that walks and hashes the same."""
+    hashes = target / "hashes"
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        tree = folder / "root/tree"
+        for number in range(1400):
+            # 175 MB in 1,400 files, sizes as uneven as a system's.
+            path = tree / f"{number % 40}/{number}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.urandom(1000 * (1 + number * number % 250)))
+        rule = "baseline: b\nversion: 1\ntitle: t\nrules:\n  - {id: r, title: t, severity: low, why: w, fix: f, files: "
+        (folder / "tree.yaml").write_text(rule + '{paths: ["/tree/**"], tracked: true}}\n')
+        (folder / "packages.yaml").write_text(rule + "{changed: []}}\n")
+        check = [plumbline, "check", "--format", "json", "--baseline"]
+        for title, bare, ours in (
+            ("SHA-256 of a tree", [hashes, "walk", tree], [*check, folder / "tree.yaml", "--root", folder / "root"]),
+            ("MD5 of every packaged file", [hashes, "dpkg"], [*check, folder / "packages.yaml"]),
+        ):
+            print()
+            print(f"| {title} | CPU ms | wall ms | peak MiB | CPU ÷ floor | wall ÷ floor | exit |")
+            print("| --- | --- | --- | --- | --- | --- | --- |")
+            both = {"floor": bare, "plumbline check": ours}
+            seen = pairs(both, 10)
+            for name in both:
+                row(name, seen[name], seen["floor"])
+
+
+hashing()
 started = []
 try:
     with tempfile.TemporaryDirectory() as folder:

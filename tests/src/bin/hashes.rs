@@ -26,7 +26,8 @@ fn walk(folder: &Path) -> (usize, u64) {
     let mut folders = vec![folder.to_owned()];
     let mut buffer = vec![0; 128 * 1024];
     while let Some(folder) = folders.pop() {
-        let mut entries: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         for path in entries {
             let kind = path.symlink_metadata().unwrap().file_type();
