@@ -21,7 +21,8 @@
 //! | `rule:inet/filter/input:tcp dport 22 ip saddr 10.0.0.0/8 accept` | the rule's text, its comment |
 //! | `set:inet/filter/trusted`, `map:…` | what it holds, its flags, its lasting elements, sorted |
 //! | `counter:…`, `flowtable:…`, … | any other object, as compact JSON |
-//! | `file:/etc/nftables.conf` | its SHA-256 |
+//! | `file:/etc/nftables.conf`, `file:/etc/iptables/rules.v4`, … | its SHA-256 |
+//! | `boot:nftables`, `boot:ufw`, `boot:firewalld`, `boot:iptables` | its enabled units, and the families for which what it loads denies by default |
 //!
 //! A rule's subject is its text: without handle, counters and comment, the elements of sets sorted, statements in their
 //! own order. The second of two equal rules in a chain ends in ` #2`; a text over 240 bytes is cut and ends in its digest.
@@ -48,6 +49,7 @@
 //!       reason: administration by ssh
 //!       owner: operations
 //!       until: 2027-06-30                # the last day; every opening has a reason, an owner and an end
+//!   after_reboot: true                   # an enabled unit loads rules that deny by default, for both families
 //!   warn: 30d                            # deviate so long before the last day of one that is in use; may be left out
 //! ```
 //! Deny by default holds where a base chain drops by policy or by a last rule that drops the rest, and no rule accepts
@@ -62,8 +64,11 @@
 //! rules with extensions where iptables-nft-save is missing. What chains of ingress, bridge and arp drop is shown as items
 //! and counted in nobody's favour. Which address of its interface a redirect gives is not known: a rule that looks at it
 //! afterwards is unclear. Openings of the forward hook (published ports of containers) are not derived. Packet marks are
-//! not followed. eBPF programs and filters outside this network namespace are not looked at.
+//! not followed. eBPF programs and filters outside this network namespace are not looked at. What comes back after a reboot is
+//! told by nftables.conf, the files of iptables-save and the settings of ufw and firewalld, where their units are enabled: not by
+//! units of one's own; what a script of nft includes is not followed, and then unknown.
 
+mod boot;
 mod describe;
 mod expect;
 mod flow;
@@ -153,6 +158,13 @@ pub enum Item {
         /// That JSON.
         text: String,
     },
+    /// What loads rules at boot.
+    Boot {
+        /// Its units that are enabled.
+        enabled: Vec<String>,
+        /// Families for which what it loads denies by default.
+        denies: Vec<String>,
+    },
     /// A configuration file.
     File {
         /// Its SHA-256.
@@ -233,6 +245,16 @@ impl Probe for Firewall {
         "/proc/net/ip6_tables_names",
         "/proc/net/fib_trie",
         "/proc/net/if_inet6",
+        "/etc/iptables/rules.v4",
+        "/etc/iptables/rules.v6",
+        "/etc/sysconfig/iptables",
+        "/etc/sysconfig/ip6tables",
+        "/etc/ufw/ufw.conf",
+        "/etc/default/ufw",
+        "/etc/firewalld/firewalld.conf",
+        "/etc/firewalld/zones/*.xml",
+        "/etc/systemd/system/{nftables,ufw,firewalld,netfilter-persistent,iptables,ip6tables}.service",
+        "/etc/systemd/system/{sysinit,basic,multi-user,network-pre}.target.wants/{nftables,ufw,firewalld,netfilter-persistent,iptables,ip6tables}.service",
     ];
     const ASKS: &'static [Question] = &[
         Question::NftGeneration,
@@ -264,6 +286,7 @@ impl Probe for Firewall {
             Item::Rule { text, comment: Some(comment) } => format!("{text} comment {comment:?}"),
             Item::Rule { text, comment: None } | Item::Other { text } => text.clone(),
             Item::Set { elements, .. } => elements.join(", "),
+            Item::Boot { enabled, denies } => format!("{}; denies {}", enabled.join(", "), denies.join(", ")),
             Item::File { sha256 } => sha256.to_string(),
         }
     }

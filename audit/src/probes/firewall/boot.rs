@@ -1,5 +1,9 @@
 //! What will filter after the next boot: the programs that load rules then, whether they are enabled, and whether what they
-//! load drops new connections that no rule accepts. Files alone tell, so a root file system at rest is judged as well.
+//! load drops new connections that no rule accepts.
+//!
+//! Files alone tell, so a root file system at rest is judged as well: the links of enabled units (systemd.unit(5)), nft(8)'s
+//! scripts, iptables-save(8)'s rules, ufw's and firewalld's settings. A script that includes others, or defines what it says
+//! elsewhere, is a gap where it does not deny by itself. Units of one's own that load rules are not known.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,12 +11,13 @@ use std::path::Path;
 use crate::digest::Digest;
 use crate::facts::{Facts, Observed};
 use crate::finding::{Judgement, Status};
-use crate::host::{Gap, Host, gap::optional, read_text};
+use crate::host::{Gap, GapKind, Host, gap::optional, read_text};
 
 use super::{Item, State};
 
 /// The targets whose folders of wants enable the units of firewalls, as their `[Install]` sections name them.
-const WANTS: [&str; 4] = ["sysinit.target.wants", "basic.target.wants", "multi-user.target.wants", "network-pre.target.wants"];
+const WANTS: [&str; 4] =
+    ["sysinit.target.wants", "basic.target.wants", "multi-user.target.wants", "network-pre.target.wants"];
 /// What loads rules, and the units that run it.
 const LOADERS: [(&str, &[&str]); 4] = [
     ("nftables", &["nftables.service"]),
@@ -52,14 +57,23 @@ pub(super) fn observe(host: &dyn Host, items: &mut Observed<Item>) {
 
 fn loader(host: &dyn Host, name: &str, units: &[&str]) -> Result<Option<Item>, Gap> {
     let mut enabled = BTreeSet::new();
-    for (target, unit) in WANTS.iter().flat_map(|target| units.iter().map(move |unit| (target, unit))) {
+    let mut masked = Vec::new();
+    for unit in units {
+        if let Ok(target) = host.link(Path::new(&format!("/etc/systemd/system/{unit}")))
+            && target == Path::new("/dev/null")
+        {
+            masked.push(*unit);
+        }
+    }
+    let units = units.iter().filter(|unit| !masked.contains(unit));
+    for (target, unit) in WANTS.iter().flat_map(|target| units.clone().map(move |unit| (target, unit))) {
         if optional(host.lstat(Path::new(&format!("/etc/systemd/system/{target}/{unit}"))))?.is_some() {
             enabled.insert((*unit).to_owned());
         }
     }
     let text = |path: &str| optional(read_text(host, path));
     let denies: Option<BTreeSet<String>> = match name {
-        "nftables" => text("/etc/nftables.conf")?.map(|text| nftables(&text)),
+        "nftables" => text("/etc/nftables.conf")?.map(|text| nftables(&text)).transpose()?,
         "ufw" => {
             let (conf, defaults) = (text("/etc/ufw/ufw.conf")?, text("/etc/default/ufw")?);
             conf.map(|conf| ufw(&conf, &defaults.unwrap_or_default()))
@@ -91,28 +105,50 @@ fn loader(host: &dyn Host, name: &str, units: &[&str]) -> Result<Option<Item>, G
     Ok(Some(Item::Boot { enabled: enabled.into_iter().collect(), denies }))
 }
 
-/// Families for which an input chain drops by policy, as far as the file itself says: what it includes is not followed.
-fn nftables(text: &str) -> BTreeSet<String> {
+/// Families for which an input chain drops by policy, or by a last rule without a condition, as far as the file itself says.
+fn nftables(text: &str) -> Result<BTreeSet<String>, Gap> {
     let plain: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
     let plain = plain.join("\n");
     let mut families = BTreeSet::new();
-    for table in plain.split("table ").skip(1) {
+    let starts = plain.match_indices("table ").map(|(at, word)| at + word.len());
+    for table in starts.filter_map(|at| plain.get(at..)) {
+        let table = table.split("table ").next().unwrap_or_default();
         let family = table.split_whitespace().next().unwrap_or_default();
-        let drops = table.split("hook input").skip(1).any(|after| {
-            let declaration = after.split(['}', '{']).next().unwrap_or_default();
-            declaration.contains("policy drop")
-        });
-        if drops {
+        if table.split("hook input").skip(1).any(denies) {
             families.extend(match family {
                 "inet" => vec!["ip".to_owned(), "ip6".to_owned()],
                 "ip" | "ip6" => vec![family.to_owned()],
+                "arp" | "bridge" | "netdev" => Vec::new(),
                 // A table without a family is of IPv4 (nft(8)).
-                name if !matches!(name, "arp" | "bridge" | "netdev") => vec!["ip".to_owned()],
-                _ => Vec::new(),
+                _ => vec!["ip".to_owned()],
             });
         }
     }
-    families
+    if families.len() < 2 && plain.split_whitespace().any(|word| word == "include") {
+        let detail = "includes other files, which are not followed";
+        return Err(Gap::new(GapKind::Unsupported, "/etc/nftables.conf", detail));
+    }
+    Ok(families)
+}
+
+/// Whether a chain, from behind its hook, drops what it does not accept. Braces in rules close again before the chain does.
+fn denies(chain: &str) -> bool {
+    let mut depth = 0_i32;
+    let end = chain.char_indices().find(|(_, letter)| {
+        depth += i32::from(*letter == '{') - i32::from(*letter == '}');
+        depth < 0
+    });
+    let chain = end.and_then(|(at, _)| chain.get(..at)).unwrap_or(chain);
+    let mut statements = chain.split(['\n', ';']).map(|statement| {
+        let words: Vec<&str> = statement.split_whitespace().collect();
+        words.join(" ")
+    });
+    if statements.clone().any(|statement| statement == "policy drop") {
+        return true;
+    }
+    let last = statements.rfind(|statement| !statement.is_empty() && statement != "}").unwrap_or_default();
+    let last = last.strip_prefix("counter ").unwrap_or(&last);
+    last == "drop" || last == "reject" || last.starts_with("reject with ")
 }
 
 /// ufw(8): on only where ufw.conf says so; IPv6 only where the defaults do.
@@ -149,7 +185,11 @@ pub(super) fn judge(facts: &Facts<Item, State>) -> Vec<Judgement> {
         let Item::Boot { enabled, denies } = item else { continue };
         let name = subject.strip_prefix("boot:").unwrap_or(subject);
         let on = if enabled.is_empty() { "not enabled" } else { "enabled" };
-        let what = if denies.is_empty() { "does not deny by default".to_owned() } else { format!("denies {}", denies.join(", ")) };
+        let what = if denies.is_empty() {
+            "does not deny by default".to_owned()
+        } else {
+            format!("denies {}", denies.join(", "))
+        };
         said.push(format!("{name}: {on}, {what}"));
         if !enabled.is_empty() {
             denied.extend(denies.iter().map(String::as_str));
@@ -186,11 +226,39 @@ mod tests {
         let nft = || Recorded::new().file("/etc/nftables.conf", rules);
         assert_eq!(status(&nft()), Status::Deviation, "not enabled");
         assert_eq!(status(&enabled(nft(), "sysinit.target.wants", "nftables.service")), Status::Pass);
-        for bad in [rules.replace("drop", "accept"), rules.replace("inet", "ip"), rules.replace("policy drop", "# policy drop")] {
+        for bad in [
+            rules.replace("drop", "accept"),
+            rules.replace("inet", "ip"),
+            rules.replace("policy drop", "# policy drop"),
+        ] {
             let host = Recorded::new().file("/etc/nftables.conf", bad);
             assert_eq!(status(&enabled(host, "sysinit.target.wants", "nftables.service")), Status::Deviation);
         }
         assert_eq!(status(&Recorded::new()), Status::Deviation);
+        let masked = enabled(nft(), "sysinit.target.wants", "nftables.service");
+        assert_eq!(status(&masked.symlink("/etc/systemd/system/nftables.service", "/dev/null")), Status::Deviation);
+    }
+
+    #[test]
+    fn a_script_of_nft_denies_by_policy_or_by_its_last_rule() {
+        let of = |input: &str| {
+            nftables(&format!(
+                "flush ruleset\ntable inet filter {{\n chain input {{\n type filter hook input priority 0;{input}\n }}\n chain output {{ type filter hook output priority 0; policy drop; }}\n}}\n"
+            ))
+        };
+        for (input, denies) in [
+            (" policy drop;", true),
+            ("\n tcp dport { 22, 80 } accept\n counter drop", true),
+            (" policy accept;\n tcp dport 22 accept; reject with icmpx admin-prohibited", true),
+            (" policy accept;\n tcp dport 22 accept", false),
+            (" policy accept;\n tcp dport 22 drop", false),
+            (" drop\n accept", false),
+        ] {
+            assert_eq!(of(input).unwrap().len() == 2, denies, "{input}");
+        }
+        assert!(nftables("include \"/etc/nftables.d/*.nft\"\n").is_err(), "what is included is not known");
+        let two = "table ip a { chain i { type filter hook input priority 0; policy drop; } }\ntable ip6 b { chain i { type filter hook input priority 0; policy drop; } }\n";
+        assert_eq!(nftables(two).unwrap().len(), 2);
     }
 
     #[test]
@@ -201,7 +269,10 @@ mod tests {
                 .file("/etc/default/ufw", format!("IPV6={ipv6}\nDEFAULT_INPUT_POLICY=\"DROP\"\n"));
             status(&enabled(host, "multi-user.target.wants", "ufw.service"))
         };
-        assert_eq!((ufw("yes", "yes"), ufw("no", "yes"), ufw("yes", "no")), (Status::Pass, Status::Deviation, Status::Deviation));
+        assert_eq!(
+            (ufw("yes", "yes"), ufw("no", "yes"), ufw("yes", "no")),
+            (Status::Pass, Status::Deviation, Status::Deviation)
+        );
         let zone = |zone: &str| {
             let host = Recorded::new().file("/etc/firewalld/firewalld.conf", format!("DefaultZone={zone}\n"));
             status(&enabled(host, "multi-user.target.wants", "firewalld.service"))

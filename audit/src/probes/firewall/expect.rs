@@ -20,6 +20,9 @@ pub struct Expect {
     pub deny_by_default: Vec<Hook>,
     /// What new connections from outside may reach on this host: these and no others.
     pub openings: Option<Vec<Allowed>>,
+    /// Whether the firewall must come back after a reboot.
+    #[serde(default)]
+    pub after_reboot: bool,
     /// How long before its last day an allowed opening that is in use deviates, so that somebody looks in time.
     #[serde(default)]
     pub warn: Option<Length>,
@@ -216,8 +219,8 @@ impl<'de> Deserialize<'de> for Words {
 /// What serde could not see.
 pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
     let wrong = |path: String, message: &str| Err((path, message.to_owned()));
-    if expect.deny_by_default.is_empty() && expect.openings.is_none() {
-        return wrong(String::new(), "expects nothing: give `deny_by_default` or `openings`");
+    if expect.deny_by_default.is_empty() && expect.openings.is_none() && !expect.after_reboot {
+        return wrong(String::new(), "expects nothing: give `deny_by_default`, `openings` or `after_reboot`");
     }
     if expect.warn.is_some() && expect.openings.is_none() {
         return wrong("warn".to_owned(), "warns of `openings`, and there are none");

@@ -6,6 +6,7 @@ use crate::duration::Length;
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 
+use super::boot;
 use super::describe;
 use super::expect::{Allowed, Expect, Hook};
 use super::names::Names;
@@ -25,6 +26,9 @@ pub(super) fn judge(expect: &Expect, facts: &Seen, today: NaiveDate) -> Vec<Judg
         if let Some(warn) = expect.warn {
             judgements.extend(ending(allowed, facts, today, warn));
         }
+    }
+    if expect.after_reboot {
+        judgements.extend(boot::judge(facts));
     }
     judgements
 }

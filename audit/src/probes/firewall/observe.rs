@@ -14,7 +14,7 @@ use super::ruleset::{Chain, Rule, Ruleset, is_timed};
 use super::save::{self, Saved};
 use super::space::{Family, Region};
 use super::walk;
-use super::{Item, Opening, State, describe, local, short, text};
+use super::{Item, Opening, State, boot, describe, local, short, text};
 
 type Seen = Facts<Item, State>;
 
@@ -37,6 +37,7 @@ pub(super) fn observe(host: &dyn Host) -> Seen {
         }
         Err(gap) => facts.items.hide("file:/etc/nftables.conf", gap),
     }
+    boot::observe(host, &mut facts.items);
     match loaded(host) {
         Ok(mut ruleset) => {
             for (family, question) in [("ip", Question::IptablesNft), ("ip6", Question::Ip6tablesNft)] {
