@@ -10,6 +10,9 @@ use crate::host::{Gap, GapKind, Host};
 use crate::probe::{Context, Expectation};
 use crate::probes;
 
+/// The longest that a finding says was expected, or observed, in bytes.
+pub const MAX_SAID: usize = 16 * 1024;
+
 /// Observes everything `wanted` names and what those need; all probes where `wanted` is empty. `rules` are the expectations
 /// it will be judged by, for probes that look at what rules name.
 pub fn observe(host: &dyn Host, wanted: &[&str], rules: &[Expectation]) -> FactSet {
@@ -88,10 +91,31 @@ fn finding(rule: &Rule, judgement: Judgement) -> Finding {
         status: judgement.status,
         severity: rule.severity,
         title: rule.title.clone(),
-        expected: judgement.expected,
-        observed: judgement.observed,
+        expected: bounded(judgement.expected),
+        observed: bounded(judgement.observed),
         why: rule.why.clone(),
         fix: rule.fix.clone(),
         controls: rule.controls.clone(),
+    }
+}
+
+/// Text for a person, cut where it says more than anybody reads: a hostile host could make one finding megabytes.
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_SAID {
+        text.truncate(text.floor_char_boundary(MAX_SAID));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_says_no_more_than_anybody_reads() {
+        assert_eq!(bounded("as it should be".into()), "as it should be");
+        assert_eq!(bounded("é".repeat(100_000)).len(), MAX_SAID + "…".len());
     }
 }

@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Gap;
+use crate::host::{Gap, GapKind};
 use crate::probe::Probe;
 
 /// The canonical name of one thing within a probe: `openssl:amd64`. Each probe documents its own form.
 pub type Subject = String;
+
+/// The longest subject, in bytes: a path may have 4096 (PATH_MAX), and something before it.
+pub const MAX_SUBJECT: usize = 4096 + 256;
 
 /// One half of a probe's facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,25 @@ impl<T> Observed<T> {
     /// Marks every subject that starts with `prefix` as unseen. The first gap for a prefix is kept.
     pub fn hide(&mut self, prefix: impl Into<String>, gap: Gap) {
         self.gaps.entry(prefix.into()).or_insert(gap);
+    }
+
+    /// Itself without subjects no host can mean: what is longer than [`MAX_SUBJECT`] hides the half, and is not shown.
+    #[must_use]
+    pub fn within_bounds(mut self) -> Self {
+        let count = self.seen.len();
+        self.seen.retain(|subject, _| subject.len() <= MAX_SUBJECT);
+        if self.seen.len() < count {
+            let detail = format!("{} names are longer than {MAX_SUBJECT} bytes", count - self.seen.len());
+            self.hide("", Gap::new(GapKind::TooLarge, "names", detail));
+        }
+        while let Some(long) = self.gaps.keys().find(|prefix| prefix.len() > MAX_SUBJECT).cloned() {
+            // A shorter prefix hides at least as much.
+            let prefix = long.get(..long.floor_char_boundary(MAX_SUBJECT)).unwrap_or_default().to_owned();
+            if let Some(gap) = self.gaps.remove(&long) {
+                self.hide(prefix, gap);
+            }
+        }
+        self
     }
 
     /// The gap that hides `subject`, if one does.
@@ -114,5 +136,21 @@ impl FactSet {
     /// The probes whose facts are here, by name.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_longer_than_any_path_hides_the_half_and_is_not_shown() {
+        let mut observed: Observed<u8> = [("a".to_owned(), 1), ("b".repeat(5_000), 2)].into_iter().collect();
+        observed.hide("é".repeat(5_000), Gap::malformed("x", "y"));
+        let observed = observed.within_bounds();
+        assert_eq!(observed.seen.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(observed.whole_gap().unwrap().kind, GapKind::TooLarge);
+        let longest = observed.gaps.keys().map(String::len).max().unwrap();
+        assert!(longest <= MAX_SUBJECT && observed.gap_for(&"é".repeat(5_000)).is_some());
     }
 }

@@ -21,6 +21,8 @@ pub use recorded::{Recorded, Recording};
 
 /// The largest file a probe may read, in bytes: dpkg's status of a full desktop is about 4 MiB.
 pub const MAX_FILE: u64 = 32 * 1024 * 1024;
+/// The largest file of those that people write, in bytes: configuration, lists, crontabs.
+pub const MAX_TEXT: usize = 1024 * 1024;
 /// The largest part of a file read at once, in bytes.
 pub const MAX_PART: usize = 4 * 1024 * 1024;
 /// The largest file that is summed, in bytes.
@@ -72,9 +74,18 @@ pub trait Host {
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap>;
 }
 
-/// `read`, as text. Bytes that are not UTF-8 are kept apart by U+FFFD; use `read` where they must not be.
+/// `read`, of a file that people write: at most [`MAX_TEXT`]. What a parser makes of it may be fifty times as large.
+pub fn read_small(host: &dyn Host, path: &Path) -> Result<Vec<u8>, Gap> {
+    let bytes = host.read(path)?;
+    if bytes.len() > MAX_TEXT {
+        return Err(Gap::new(GapKind::TooLarge, path_text(path), format!("larger than {} KiB", MAX_TEXT / 1024)));
+    }
+    Ok(bytes)
+}
+
+/// `read_small`, as text. Bytes that are not UTF-8 are kept apart by U+FFFD; use `read_small` where they must not be.
 pub fn read_text(host: &dyn Host, path: &str) -> Result<String, Gap> {
-    host.read(Path::new(path)).map(|bytes| match String::from_utf8(bytes) {
+    read_small(host, Path::new(path)).map(|bytes| match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })

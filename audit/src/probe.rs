@@ -197,7 +197,8 @@ impl<P: Probe> Topic for Erased<P> {
         let asked = self.asked(rules);
         let reads: Vec<&str> = P::READS.iter().copied().chain(asked.iter().map(String::as_str)).collect();
         let rules: Vec<&P::Expect> = rules.iter().filter_map(|rule| rule.downcast_ref()).collect();
-        Arc::new(P::collect_for(&Declared::new(host, &reads, P::ASKS), &rules))
+        let Facts { items, state } = P::collect_for(&Declared::new(host, &reads, P::ASKS), &rules);
+        Arc::new(Facts { items: items.within_bounds(), state: state.within_bounds() })
     }
 
     fn asked(&self, rules: &[Expectation]) -> Vec<String> {

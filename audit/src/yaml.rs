@@ -204,8 +204,8 @@ impl<'a> Document<'a> {
             file: self.file.clone().into_owned(),
             line: at.line,
             column: at.column,
-            message,
-            hint,
+            message: short(message),
+            hint: hint.map(short),
             source: source.chars().take(200).collect(),
         }
     }
@@ -224,7 +224,17 @@ impl<'a> Document<'a> {
 }
 
 fn whole(file: &str, message: String) -> Complaint {
-    Complaint { file: file.into(), line: 0, column: 0, message, hint: None, source: String::new() }
+    Complaint { file: file.into(), line: 0, column: 0, message: short(message), hint: None, source: String::new() }
+}
+
+/// A complaint that quotes what was written, which may be a megabyte.
+fn short(mut text: String) -> String {
+    const LONGEST: usize = 2000;
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
 }
 
 fn position(span: Span) -> Position {

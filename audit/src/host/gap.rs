@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The longest that is said of what was looked at, in bytes: a path is at most 4096 (PATH_MAX).
+const MAX_WHAT: usize = 4096;
+/// The longest cause, in bytes.
+const MAX_DETAIL: usize = 500;
+
 /// Something that could not be observed, and why.
 ///
 /// `detail` must be the same for the same cause (no process ids, no times): it is part of what is hashed.
@@ -47,7 +52,7 @@ pub enum GapKind {
 impl Gap {
     /// A gap of `kind` about `what`.
     pub fn new(kind: GapKind, what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), detail: detail.into() }
+        Self { kind, what: shortened(what.into(), MAX_WHAT), detail: shortened(detail.into(), MAX_DETAIL) }
     }
 
     /// Read, but not understood.
@@ -66,6 +71,16 @@ impl Gap {
     }
 }
 
+/// `text`, or its beginning and an ellipsis: what quotes a hostile file may be as long as that file's lines.
+fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.detail)
@@ -78,5 +93,17 @@ pub fn optional<T>(seen: Result<T, Gap>) -> Result<Option<T>, Gap> {
         Ok(value) => Ok(Some(value)),
         Err(gap) if gap.is_missing() => Ok(None),
         Err(gap) => Err(gap),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_that_quotes_a_line_without_end_is_short() {
+        let gap = Gap::malformed("é".repeat(5_000), "é".repeat(1_000_000));
+        assert_eq!((gap.what.len(), gap.detail.len()), (4096 + 3, 500 + 3));
+        assert!(gap.detail.ends_with("é…"));
     }
 }

@@ -44,27 +44,43 @@ pub struct Recorded {
 /// The bytes at an offset, and how many were asked for.
 type Part = (u64, usize, Result<Content, Gap>);
 
-/// Bytes, as text where they are text.
+/// Bytes, written as text where they are text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
+struct Content(Vec<u8>);
+
+/// How they are written.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Content {
+enum Written {
     Text(String),
     Base64(String),
 }
 
-impl Content {
-    fn of(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Base64(STANDARD.encode(bytes)),
+impl From<Content> for Written {
+    fn from(Content(bytes): Content) -> Self {
+        String::from_utf8(bytes).map_or_else(|error| Self::Base64(STANDARD.encode(error.as_bytes())), Self::Text)
+    }
+}
+
+impl TryFrom<Written> for Content {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Text(text) => Ok(Self(text.into_bytes())),
+            Written::Base64(text) => STANDARD.decode(text).map(Self).map_err(|_| "not base64"),
         }
     }
+}
 
-    fn bytes(&self) -> Result<Vec<u8>, Gap> {
-        match self {
-            Self::Text(text) => Ok(text.clone().into_bytes()),
-            Self::Base64(text) => STANDARD.decode(text).map_err(|_| Gap::malformed("recording", "not base64")),
-        }
+impl Content {
+    fn of(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.clone()
     }
 }
 
@@ -185,7 +201,7 @@ fn root_owned(kind: EntryKind, mode: u32) -> Stat {
 impl Host for Recorded {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Gap> {
         match self.files.get(&path_text(path)) {
-            Some(content) => content.as_ref().map_err(Gap::clone)?.bytes(),
+            Some(content) => content.as_ref().map(Content::bytes).map_err(Gap::clone),
             None => self.absent(&path_text(path)),
         }
     }
@@ -194,7 +210,7 @@ impl Host for Recorded {
         let Some(folder) = self.folders.get(&path_text(path)) else { return self.absent(&path_text(path)) };
         let mut entries = Vec::new();
         for (name, kind) in folder.as_ref().map_err(Gap::clone)? {
-            entries.push(Entry { name: OsStr::from_bytes(&name.bytes()?).to_owned(), kind: *kind });
+            entries.push(Entry { name: OsStr::from_bytes(&name.0).to_owned(), kind: *kind });
         }
         entries.sort();
         Ok(entries)
@@ -221,7 +237,7 @@ impl Host for Recorded {
 
     fn link(&self, path: &Path) -> Result<PathBuf, Gap> {
         match self.links.get(&path_text(path)) {
-            Some(target) => Ok(PathBuf::from(OsStr::from_bytes(&target.as_ref().map_err(Gap::clone)?.bytes()?))),
+            Some(target) => Ok(PathBuf::from(OsStr::from_bytes(&target.as_ref().map_err(Gap::clone)?.0))),
             None if self.by_hand && self.stat(path).is_ok() => {
                 Err(Gap::new(GapKind::Failed, path_text(path), "not a symbolic link"))
             }
@@ -233,9 +249,10 @@ impl Host for Recorded {
         let parts = self.parts.get(&path_text(path));
         let part = parts.and_then(|parts| parts.iter().find(|(at, of, _)| (*at, *of) == (offset, length)));
         if let Some((_, _, part)) = part {
-            return part.as_ref().map_err(Gap::clone)?.bytes();
+            return part.as_ref().map(Content::bytes).map_err(Gap::clone);
         }
-        let whole = self.read(path)?;
+        let Some(whole) = self.files.get(&path_text(path)) else { return self.absent(&path_text(path)) };
+        let Content(whole) = whole.as_ref().map_err(Gap::clone)?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(whole.len());
         let to = from.saturating_add(length.min(MAX_PART)).min(whole.len());
         Ok(whole.get(from..to).unwrap_or_default().to_vec())
@@ -243,7 +260,7 @@ impl Host for Recorded {
 
     fn checksum(&self, path: &Path, sum: Checksum) -> Result<Vec<u8>, Gap> {
         match self.sums.get(&path_text(path)).and_then(|sums| sums.get(&sum)) {
-            Some(value) => value.as_ref().map_err(Gap::clone)?.bytes(),
+            Some(value) => value.as_ref().map(Content::bytes).map_err(Gap::clone),
             None if self.by_hand && sum == Checksum::Sha256 => {
                 Ok(crate::digest::Digest::of(&self.read(path)?).as_bytes().to_vec())
             }
@@ -253,7 +270,7 @@ impl Host for Recorded {
 
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
         match self.attributes.get(&path_text(path)).and_then(|values| values.get(&attribute)) {
-            Some(value) => value.as_ref().map_err(Gap::clone)?.as_ref().map(Content::bytes).transpose(),
+            Some(value) => Ok(value.as_ref().map_err(Gap::clone)?.as_ref().map(Content::bytes)),
             None if self.by_hand => self.lstat(path).map(|_| None),
             None => self.absent(&path_text(path)),
         }
@@ -261,7 +278,7 @@ impl Host for Recorded {
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {
         match self.answers.get(&question) {
-            Some(answer) => answer.as_ref().map_err(Gap::clone)?.bytes(),
+            Some(answer) => answer.as_ref().map(Content::bytes).map_err(Gap::clone),
             None if self.by_hand => Err(Gap::new(GapKind::NotLive, format!("{question:?}"), "not a running system")),
             None => self.absent(&format!("{question:?}")),
         }

@@ -68,7 +68,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
-use crate::host::{Gap, Host, Question};
+use crate::host::{Gap, Host, Question, read_small};
 use crate::lifecycle::Channel;
 use crate::probe::{Context, Probe};
 
@@ -154,9 +154,9 @@ impl Probe for Eol {
 /// os-release(5): the one in /etc wins where it exists.
 fn system(host: &dyn Host) -> Result<System, Gap> {
     let (own, shared) = ("/etc/os-release", "/usr/lib/os-release");
-    match host.read(Path::new(own)) {
+    match read_small(host, Path::new(own)) {
         Ok(bytes) => os_release::parse(own, &bytes),
-        Err(gap) if gap.is_missing() => os_release::parse(shared, &host.read(Path::new(shared))?),
+        Err(gap) if gap.is_missing() => os_release::parse(shared, &read_small(host, Path::new(shared))?),
         Err(gap) => Err(gap),
     }
 }

@@ -96,7 +96,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
-use crate::host::{Gap, Host, Question};
+use crate::host::{Gap, Host, Question, read_small};
 use crate::probe::{Context, Probe};
 
 pub use expect::{CoreDumps, Expect, Lockdown, Value, Values};
@@ -222,7 +222,7 @@ fn short(text: &str) -> String {
 
 /// The file's bytes as text, `None` where it is not there; a gap hides `prefix`.
 fn text(host: &dyn Host, path: &str, prefix: &str, items: &mut Observed<Setting>) -> Option<String> {
-    match crate::host::gap::optional(host.read(Path::new(path))) {
+    match crate::host::gap::optional(read_small(host, Path::new(path))) {
         Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         Err(gap) => {
             items.hide(prefix, gap);

@@ -73,7 +73,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
-use crate::host::{EntryKind, Gap, Host, Question, gap, path_text};
+use crate::host::{EntryKind, Gap, Host, Question, gap, path_text, read_small};
 use crate::probe::{Context, Probe};
 
 pub use expect::Expect;
@@ -184,7 +184,7 @@ impl Probe for Logging {
 
 /// A small text file; `None` where it is not there, and a gap over `prefix` where it cannot be read.
 fn read(host: &dyn Host, path: &Path, prefix: &str, items: &mut Observed<Item>) -> Option<String> {
-    match gap::optional(host.read(path)) {
+    match gap::optional(read_small(host, path)) {
         Ok(bytes) => bytes.map(|bytes| path_text(Path::new(std::ffi::OsStr::from_bytes(&bytes)))),
         Err(gap) => {
             items.hide(prefix, gap);

@@ -61,7 +61,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::facts::{Facts, Observed};
 use crate::finding::{Judgement, Status};
-use crate::host::{Gap, GapKind, Host, Question, gap, path_text};
+use crate::host::{Gap, GapKind, Host, Question, gap, path_text, read_small};
 use crate::probe::{Context, Probe};
 
 /// The probe.
@@ -229,7 +229,7 @@ fn short(text: &str) -> String {
 }
 
 fn text(host: &dyn Host, path: &str) -> Result<Option<String>, Gap> {
-    let bytes = gap::optional(host.read(Path::new(path)))?;
+    let bytes = gap::optional(read_small(host, Path::new(path)))?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 

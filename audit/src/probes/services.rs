@@ -91,7 +91,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::facts::{Facts, Observed};
 use crate::finding::Judgement;
-use crate::host::{Gap, GapKind, Host, Question, path_text};
+use crate::host::{Gap, GapKind, Host, Question, path_text, read_small};
 use crate::probe::{Context, Probe};
 use tree::Tree;
 
@@ -272,7 +272,7 @@ fn unit(tree: &Tree<'_>, name: &str) -> Result<Unit, Gap> {
             if let Some((path, folder)) = decided.file
                 && tree.folders.get(folder).is_some_and(|folder| is_own(folder.path))
             {
-                unit.digest = Some(Digest::of(&tree.host.read(&path)?));
+                unit.digest = Some(Digest::of(&read_small(tree.host, &path)?));
                 unit.file = Some(path_text(&path));
             }
         }

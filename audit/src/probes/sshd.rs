@@ -74,7 +74,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
 use crate::finding::Judgement;
-use crate::host::{Gap, GapKind, Host, Question, gap, path_text};
+use crate::host::{Gap, GapKind, Host, Question, gap, path_text, read_small};
 use crate::probe::{Context, Probe};
 
 pub use criteria::{Connection, Criterion};
@@ -249,7 +249,7 @@ fn block_subject(criteria: &[Criterion], taken: impl Fn(&str) -> bool) -> String
 
 /// Options on the command line come before the file; which settings they change is not taken apart here.
 fn started(host: &dyn Host, path: &str, variable: &str, facts: &mut SshdFacts) {
-    let bytes = match gap::optional(host.read(Path::new(path))) {
+    let bytes = match gap::optional(read_small(host, Path::new(path))) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(gap) => {
             facts.items.hide("set:", gap);

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::shadow::{self, Password};
 use super::{AccountFacts, Item, State};
 use crate::facts::Observed;
-use crate::host::{Gap, GapKind, Host, gap, read_text};
+use crate::host::{Gap, GapKind, Host, gap, read_small, read_text};
 use crate::probes::admins::accounts;
 use crate::probes::admins::rules::together;
 use crate::probes::admins::text::name;
@@ -46,6 +46,8 @@ pub(super) const MODULES: [&str; 14] = [
     "pam_wheel.so",
 ];
 /// The folders whose homes are looked at.
+/// The most lines of one name that are told apart.
+const MAX_TWINS: usize = 20;
 const HOMES: [&str; 2] = ["/home", "/var/home"];
 
 /// Observes.
@@ -94,7 +96,12 @@ pub(super) fn collect(host: &dyn Host) -> AccountFacts {
 
 /// A second line of one name never decides a login, but it is there.
 fn insert(items: &mut Observed<Item>, mut subject: String, item: Item) {
+    let name = subject.len();
     while items.seen.contains_key(&subject) {
+        if subject.len() - name >= MAX_TWINS {
+            let detail = format!("a name stands more than {MAX_TWINS} times");
+            return items.hide(subject, Gap::malformed("/etc/passwd", detail));
+        }
         subject.push('+');
     }
     items.seen.insert(subject, item);
@@ -179,7 +186,7 @@ fn pam(host: &dyn Host, items: &mut Observed<Item>) {
     for entry in files.iter().take(500) {
         let path = Path::new("/etc/pam.d").join(&entry.name);
         let file = name(entry.name.as_bytes());
-        let bytes = match host.read(&path) {
+        let bytes = match read_small(host, &path) {
             Ok(bytes) => bytes,
             Err(gap) => {
                 items.hide(format!("pam:{file}:"), gap);

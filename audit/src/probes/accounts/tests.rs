@@ -182,3 +182,13 @@ fn expectations_that_ask_nothing_are_refused() {
     }
     assert!(serde_yaml::from_str::<Expect>("onyl: [ava]").is_err());
 }
+
+#[test]
+fn a_name_that_stands_a_thousand_times_is_a_gap_and_no_work_without_end() {
+    let host = with(&"ava:x:1000:1000::/home/ava:/bin/sh\n".repeat(1_000), GROUP, SHADOW);
+    let facts = Accounts::collect(&host);
+    let twins = facts.items.seen.keys().filter(|subject| subject.starts_with("user:ava")).count();
+    assert!(twins <= 21 && facts.items.gaps.keys().any(|prefix| prefix.starts_with("user:ava")), "{twins}");
+    let hostile = with(&"x\n".repeat(500_000), GROUP, SHADOW);
+    assert!(judged(&hostile, "only: ['*']").iter().all(|(_, status, _)| *status == Status::Unknown));
+}

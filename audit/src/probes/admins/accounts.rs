@@ -5,7 +5,14 @@
 
 use std::path::Path;
 
-use crate::host::{Gap, GapKind, Host, gap};
+use crate::host::{Gap, GapKind, Host, gap, read_small};
+
+/// The most lines of one file that are understood; a directory with more users is no file.
+const MAX_LINES: usize = 50_000;
+/// The most lines that are told apart of those that are not understood.
+const MAX_SPOILT: usize = 1_000;
+/// The longest list of members of one group, in bytes; glibc reads a group of any length, if slowly.
+const MAX_MEMBERS: usize = 512 * 1024;
 
 /// One line of `/etc/passwd`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +61,9 @@ pub(in crate::probes) fn groups(host: &dyn Host) -> Table<Group> {
             [members] => *members,
             [..] => return None,
         };
+        if members.len() > MAX_MEMBERS {
+            return None;
+        }
         let split = members.split(|byte| *byte == b',').filter(|name| !name.is_empty());
         Some(Group { name: named(name)?, gid: number(gid)?, members: split.map(<[u8]>::to_vec).collect() })
     })
@@ -74,7 +84,13 @@ pub(in crate::probes) fn table<T>(
             return table;
         }
     };
+    let mut spoilt = 0_usize;
     for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if table.lines.len() >= MAX_LINES || spoilt > MAX_SPOILT {
+            let why = format!("more than {MAX_LINES} lines, or {MAX_SPOILT} that are not understood");
+            table.gaps.push(Gap::new(GapKind::TooLarge, path, why));
+            return table;
+        }
         let text = text.trim_ascii_start();
         if text.is_empty() || text.starts_with(b"#") {
             continue;
@@ -87,7 +103,10 @@ pub(in crate::probes) fn table<T>(
         let fields: Vec<&[u8]> = text.splitn(most, |byte| *byte == b':').collect();
         match line(&fields).filter(|_| !text.contains(&0)) {
             Some(entry) => table.lines.push(entry),
-            None => table.gaps.push(Gap::malformed(path, format!("line {} is not understood", number + 1))),
+            None => {
+                spoilt += 1;
+                table.gaps.push(Gap::malformed(path, format!("line {} is not understood", number + 1)));
+            }
         }
     }
     table
@@ -108,7 +127,7 @@ fn number(bytes: &[u8]) -> Option<u32> {
 pub(in crate::probes) fn elsewhere(host: &dyn Host) -> Vec<(&'static str, Gap)> {
     const PATH: &str = "/etc/nsswitch.conf";
     let mut found = Vec::new();
-    let bytes = match gap::optional(host.read(Path::new(PATH))) {
+    let bytes = match gap::optional(read_small(host, Path::new(PATH))) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(gap) => return ["passwd", "group", "sudoers"].map(|database| (database, gap.clone())).to_vec(),
     };

@@ -15,7 +15,7 @@ use super::text::name;
 use super::{Item, State, groups};
 use crate::digest::Digest;
 use crate::facts::Facts;
-use crate::host::{Gap, GapKind, Host, gap, path_text};
+use crate::host::{Gap, GapKind, Host, gap, path_text, read_small};
 
 /// Where sshd looks unless told otherwise (sshd_config(5), AuthorizedKeysFile).
 pub(super) const FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
@@ -41,7 +41,7 @@ pub(super) fn collect(host: &dyn Host, accounts: &[Account], facts: &mut Facts<I
         }
         for file in FILES {
             let path = home.join(file);
-            let bytes = match gap::optional(host.read(&path)) {
+            let bytes = match gap::optional(read_small(host, &path)) {
                 Ok(None) => continue,
                 Ok(Some(bytes)) => bytes,
                 Err(gap) => {

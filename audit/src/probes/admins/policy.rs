@@ -15,7 +15,7 @@ use super::aliases::Aliases;
 use super::grammar::{self, Assigned, Line, Listed, Privilege};
 use super::text::text;
 use super::token::Scope;
-use crate::host::{EntryKind, Gap, GapKind, Host, gap};
+use crate::host::{EntryKind, Gap, GapKind, Host, gap, read_small};
 
 /// Where sudo looks: its own file, the vendor's where that is missing (openSUSE), and the one sudo-rs prefers.
 const ROOTS: [(&str, Option<&str>); 2] = [("/etc/sudoers", Some("/usr/etc/sudoers")), ("/etc/sudoers-rs", None)];
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 128;
 /// The most files read, counting a file each time it is included.
 const MAX_FILES: usize = 1000;
 /// The most bytes read, counted likewise.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// What the files of a policy say.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Reader<'_> {
 
     /// Reads one file and what it includes; `false` if there is none.
     fn file(&mut self, path: &Path, asked_for: bool) -> bool {
-        let bytes = match self.host.read(path) {
+        let bytes = match read_small(self.host, path) {
             Ok(bytes) => bytes,
             Err(gap) if gap.is_missing() && !asked_for => return false,
             Err(gap) if gap.is_missing() => {
@@ -220,7 +220,7 @@ impl Reader<'_> {
     /// sudo.conf(5) can put another policy in sudoers' place, or point it at another file: then we did not see it.
     fn front_end(&mut self) {
         let path = Path::new("/etc/sudo.conf");
-        let bytes = match gap::optional(self.host.read(path)) {
+        let bytes = match gap::optional(read_small(self.host, path)) {
             Ok(None) => return,
             Ok(Some(bytes)) => bytes,
             Err(gap) => return self.policy.gaps.push(gap),
@@ -244,7 +244,7 @@ impl Reader<'_> {
 /// The host's name up to its first dot, as the kernel has it, or as `/etc/hostname` does where no kernel runs.
 fn short_name(host: &dyn Host) -> Result<Vec<u8>, String> {
     for path in ["/proc/sys/kernel/hostname", "/etc/hostname"] {
-        if let Ok(bytes) = host.read(Path::new(path)) {
+        if let Ok(bytes) = read_small(host, Path::new(path)) {
             let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let name = line.split(|byte| *byte == b'.').next().unwrap_or_default();
             if !name.is_empty() && !name.contains(&b'/') {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Container;
 use super::text::{entries, folders, short};
 use crate::facts::Facts;
-use crate::host::{EntryKind, Gap, Host, gap, path_text};
+use crate::host::{EntryKind, Gap, Host, gap, path_text, read_small};
 
 type Seen = Facts<Container, String>;
 
@@ -46,7 +46,7 @@ fn each(host: &dyn Host, folder: &str, suffix: &str, prefix: &str, facts: &mut S
         if facts.items.seen.contains_key(&subject) {
             continue;
         }
-        match gap::optional(host.read(&Path::new(folder).join(&entry.name))) {
+        match gap::optional(read_small(host, &Path::new(folder).join(&entry.name))) {
             Ok(Some(bytes)) => {
                 facts.items.seen.insert(subject, parse(&String::from_utf8_lossy(&bytes)));
             }
@@ -158,7 +158,7 @@ fn lxc(host: &dyn Host, facts: &mut Seen) {
     };
     for name in names {
         let path = Path::new(home).join(&name).join("config");
-        match gap::optional(host.read(&path)) {
+        match gap::optional(read_small(host, &path)) {
             Ok(Some(bytes)) => {
                 facts
                     .items

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::host::{Entry, EntryKind, Gap, GapKind, Host, gap, path_text};
+use crate::host::{Entry, EntryKind, Gap, GapKind, Host, gap, path_text, read_small};
 
 /// The longest value, in characters.
 const LONGEST: usize = 256;
@@ -17,7 +17,7 @@ pub(super) fn short(text: &str) -> String {
 
 /// The JSON document at `path`; `None` where there is none.
 pub(super) fn json(host: &dyn Host, path: &Path) -> Result<Option<Value>, Gap> {
-    let Some(bytes) = gap::optional(host.read(path))? else { return Ok(None) };
+    let Some(bytes) = gap::optional(read_small(host, path))? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|_| Gap::malformed(path_text(path), "not JSON"))
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use crate::host::{Gap, GapKind, Host};
+use crate::host::{Gap, GapKind, Host, read_small};
 use crate::lifecycle::Channel;
 
 /// The largest file, in bytes; real ones have some 4,000.
@@ -27,7 +27,7 @@ pub(super) fn ends(host: &dyn Host, id: &str, version: &str) -> Result<BTreeMap<
         return Ok(BTreeMap::new());
     }
     let path = format!("/usr/share/distro-info/{id}.csv");
-    match host.read(Path::new(&path)) {
+    match read_small(host, Path::new(&path)) {
         Ok(bytes) => parse(&path, &bytes, version),
         Err(gap) if gap.is_missing() => Ok(BTreeMap::new()),
         Err(gap) => Err(gap),

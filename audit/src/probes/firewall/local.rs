@@ -2,6 +2,7 @@
 //! `LOCAL` are IPv4 addresses, and `if_inet6`, one IPv6 address a line (proc(5)).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::host::{Host, read_text};
 
@@ -10,7 +11,8 @@ use super::space::Family;
 
 /// All of both families; `None` where either cannot be read.
 pub(super) fn addresses(host: &dyn Host) -> Option<BTreeSet<(Family, u128)>> {
-    let mut found = ipv4(&read_text(host, "/proc/net/fib_trie").ok()?);
+    // A router has a leaf for each of its routes: larger than what people write.
+    let mut found = ipv4(&String::from_utf8_lossy(&host.read(Path::new("/proc/net/fib_trie")).ok()?));
     // A kernel without IPv6 has no such file, and no such address.
     found.extend(ipv6(&read_text(host, "/proc/net/if_inet6").unwrap_or_default()));
     Some(found)

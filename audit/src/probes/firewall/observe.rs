@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::digest::Digest;
 use crate::facts::Facts;
-use crate::host::{Gap, GapKind, Host, Question, gap::optional};
+use crate::host::{Gap, GapKind, Host, Question, gap::optional, read_small};
 
 use super::expect::Hook;
 use super::flow::Flow;
@@ -30,7 +30,7 @@ const LOADED: [&str; 5] = ["table:", "chain:", "rule:", "set:", "map:"];
 
 pub(super) fn observe(host: &dyn Host) -> Seen {
     let mut facts = Seen::default();
-    match optional(host.read(Path::new("/etc/nftables.conf"))) {
+    match optional(read_small(host, Path::new("/etc/nftables.conf"))) {
         Ok(None) => {}
         Ok(Some(bytes)) => {
             facts.items.seen.insert("file:/etc/nftables.conf".into(), Item::File { sha256: Digest::of(&bytes) });
@@ -88,7 +88,7 @@ fn loaded(host: &dyn Host) -> Result<Ruleset, Gap> {
 
 /// The kernel names a legacy table at `path` once something has used it; what it holds only a program tells.
 fn legacy(host: &dyn Host, family: &str, path: &str, question: Question, ruleset: &mut Ruleset) -> Result<(), Gap> {
-    let Some(names) = optional(host.read(Path::new(path)))? else { return Ok(()) };
+    let Some(names) = optional(read_small(host, Path::new(path)))? else { return Ok(()) };
     let names = String::from_utf8_lossy(&names);
     let names: BTreeSet<&str> = names.split_whitespace().collect();
     if names.is_empty() {

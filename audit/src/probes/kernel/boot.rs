@@ -119,12 +119,18 @@ fn shell_assignment(line: &str, known: &BTreeMap<String, (String, String)>) -> O
     Some((name.to_owned(), value))
 }
 
+/// MODULE_NAME_LEN of the kernel, on 32 bits.
+const LONGEST_NAME: usize = 60;
+
 pub(super) fn modules(host: &dyn Host, state: &mut Observed<String>) {
     match read_text(host, "/proc/modules") {
         Ok(text) => {
             let mut names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
             if names.len() > MOST {
                 return state.hide("modules", too_many("/proc/modules", MOST));
+            }
+            if names.iter().any(|name| name.len() > LONGEST_NAME) {
+                return state.hide("modules", Gap::malformed("/proc/modules", "holds a name no module can have"));
             }
             names.sort_unstable();
             state.seen.insert("modules".into(), names.join(" "));

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::host::{EntryKind, Gap, GapKind, Host, gap, path_text};
+use crate::host::{EntryKind, Gap, GapKind, Host, gap, path_text, read_small};
 
 /// The most files of one kind.
 const MOST: usize = 2000;
@@ -37,7 +37,7 @@ pub(super) fn merged(host: &dyn Host, folders: &[&str], suffix: &str) -> Result<
         if host.link(&path).is_ok_and(|target| target == Path::new("/dev/null")) {
             continue;
         }
-        if let Some(bytes) = gap::optional(host.read(&path))? {
+        if let Some(bytes) = gap::optional(read_small(host, &path))? {
             read.push((path_text(&path), String::from_utf8_lossy(&bytes).into_owned()));
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Expect, HIDDEN, Setting, folders, short, text, too_many};
 use crate::facts::Observed;
 use crate::glob::Glob;
-use crate::host::{Gap, GapKind, Host};
+use crate::host::{Gap, GapKind, Host, read_small};
 use crate::probes::services::SYSTEMD;
 
 const FOLDERS: [&str; 5] =
@@ -229,7 +229,7 @@ fn read(host: &dyn Host, key: &str, state: &mut Observed<String>, told: bool) {
     if is_secret(key) {
         return state.hide(subject, Gap::new(GapKind::Unsupported, key, "a secret, which is never read"));
     }
-    match host.read(Path::new(&path(key))) {
+    match read_small(host, Path::new(&path(key))) {
         Ok(bytes) => {
             state.seen.insert(subject, blanks(&String::from_utf8_lossy(&bytes)));
         }

@@ -232,3 +232,9 @@ fn an_expectation_that_asks_nothing_or_for_secrets_is_refused() {
     }
     assert!(serde_yaml::from_str::<Expect>("sysctl: {}").is_err());
 }
+
+#[test]
+fn a_module_without_end_is_none() {
+    let host = debian().file("/proc/modules", "a".repeat(5_000));
+    assert_eq!(status("only_modules: ['*']", &host), Status::Unknown);
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{Manager, Origin, Package, Selection, State};
 use crate::facts::Facts;
-use crate::host::{EntryKind, Gap, GapKind, Host};
+use crate::host::{EntryKind, Gap, GapKind, Host, read_small};
 
 const FOLDER: &str = "/var/lib/pacman/local";
 const MAX_PACKAGES: usize = 20_000;
@@ -33,7 +33,7 @@ pub(super) fn read(host: &dyn Host, facts: &mut Facts<Package, Origin>) -> Optio
             break;
         }
         let path = Path::new(FOLDER).join(&entry.name).join("desc");
-        let parsed = host.read(&path).and_then(|bytes| {
+        let parsed = read_small(host, &path).and_then(|bytes| {
             let malformed = |why: &str| Gap::malformed(path.to_string_lossy(), why);
             if bytes.len() > MAX_DESC {
                 return Err(Gap::new(GapKind::TooLarge, path.to_string_lossy(), "larger than any description"));

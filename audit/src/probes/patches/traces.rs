@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::{Fact, hide};
 use crate::facts::Observed;
-use crate::host::{Gap, Host, Question, gap::optional};
+use crate::host::{Gap, Host, Question, gap::optional, read_small};
 
 /// How much of the end of a log is read.
 const TAIL: usize = 256 * 1024;
@@ -55,7 +55,8 @@ fn reboot(host: &dyn Host) -> Result<Fact, Gap> {
         if asked.is_none() {
             continue;
         }
-        let listed = optional(host.read(Path::new(&format!("{folder}/reboot-required.pkgs"))))?.unwrap_or_default();
+        let listed =
+            optional(read_small(host, Path::new(&format!("{folder}/reboot-required.pkgs"))))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&listed);
         let mut packages: Vec<String> =
             text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Item, Job};
 use crate::digest::Digest;
 use crate::facts::Observed;
-use crate::host::{Entry, Gap, GapKind, Host, Stat, gap, path_text};
+use crate::host::{Entry, Gap, GapKind, Host, Stat, gap, path_text, read_small};
 
 /// A crontab is a few KiB; cron itself refuses lines longer than a thousand characters.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -66,7 +66,7 @@ impl<'a> Found<'a> {
             self.hide(prefix, gap);
             return None;
         }
-        match gap::optional(self.host.read(path)) {
+        match gap::optional(read_small(self.host, path)) {
             Ok(bytes) => bytes,
             Err(gap) => {
                 self.hide(prefix, gap);

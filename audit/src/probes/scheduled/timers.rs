@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Job;
 use super::files::{Found, text};
-use crate::host::Gap;
+use crate::host::{Gap, read_small};
 use crate::probes::services::install::settings;
 use crate::probes::services::tree::Tree;
 use crate::probes::services::{Enablement, SYSTEMD, Unit, enablement, names};
@@ -55,7 +55,7 @@ fn timer(tree: &Tree<'_>, name: &str) -> Result<Option<Job>, Gap> {
     let by = tree.wanted_by(name);
     let starts = Unit { enablement: Some(enablement), by, ..Unit::default() }.starts();
     let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
-    let mut job = read(name, "root", std::iter::once(tree.host.read(&path)).chain(drop_ins))?;
+    let mut job = read(name, "root", std::iter::once(read_small(tree.host, &path)).chain(drop_ins))?;
     if !starts {
         job.ignored = Some(enablement.name().to_owned());
     }

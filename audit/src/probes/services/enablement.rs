@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::install::Install;
 use super::tree::{self, File, Origin, Tree};
 use super::{links, names};
-use crate::host::{EntryKind, Gap, GapKind, Stat};
+use crate::host::{EntryKind, Gap, GapKind, Stat, read_small};
 
 /// How a unit file is installed, in systemctl's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -194,7 +194,7 @@ fn load(tree: &Tree<'_>, name: &str, path: &Path, file: &File, install: &mut Ins
     match file {
         File::Other => Err(Stop::Bad),
         File::Regular if tree.host.stat(path)?.size == 0 => Ok(What::Masked),
-        File::Regular => match install.take(name, &tree.host.read(path)?) {
+        File::Regular => match install.take(name, &read_small(tree.host, path)?) {
             true => Ok(What::Regular),
             false => Err(Stop::Bad),
         },
@@ -231,7 +231,7 @@ fn there(tree: &Tree<'_>, link: &Path) -> Result<Option<Stat>, Gap> {
 /// The file that a link out of the load path leads to.
 fn linked(tree: &Tree<'_>, mut found: Found) -> Result<Found, Stop> {
     let is_file = there(tree, &found.path)?.is_some_and(|stat| stat.kind == EntryKind::File);
-    if !is_file || !found.install.take(&found.name, &tree.host.read(&found.path)?) {
+    if !is_file || !found.install.take(&found.name, &read_small(tree.host, &found.path)?) {
         return Err(Stop::Bad);
     }
     Ok(found)

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::names;
-use crate::host::{Entry, EntryKind, Gap, GapKind, Host, gap};
+use crate::host::{Entry, EntryKind, Gap, GapKind, Host, gap, read_small};
 
 /// Where a folder's units come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +275,7 @@ impl<'a> Tree<'a> {
 
     /// What the drop-in at `path` says; `None` where it is a link to what is not there.
     pub(in crate::probes) fn drop_in(&self, path: &Path) -> Result<Option<Vec<u8>>, Gap> {
-        match self.host.read(path) {
+        match read_small(self.host, path) {
             Ok(text) => Ok(Some(text)),
             // A link to /dev/null hides weaker drop-ins of its name.
             Err(_) if self.host.link(path).is_ok_and(|target| target == Path::new(NOTHING)) => Ok(Some(Vec::new())),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::criteria::{self, Criterion};
 use super::keywords::{self, Kind};
-use crate::host::{EntryKind, Gap, GapKind, Host, path_text};
+use crate::host::{EntryKind, Gap, GapKind, Host, path_text, read_small};
 
 /// How deep includes may stand in each other (servconf.h).
 const MAX_DEPTH: u32 = 16;
@@ -17,6 +17,8 @@ const MAX_DEPTH: u32 = 16;
 const MAX_LINES: usize = 50_000;
 /// The most files read in all.
 const MAX_FILES: usize = 1_000;
+/// The longest line, in bytes; sshd has no bound of its own.
+const MAX_LINE: usize = 64 * 1024;
 /// The most bytes of all values together: facts travel.
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -72,13 +74,17 @@ impl Reader<'_> {
         if depth > MAX_DEPTH || self.files > MAX_FILES {
             return Err(Gap::new(GapKind::TooLarge, name, "includes too deep or too many files"));
         }
-        let bytes = self.host.read(path)?;
+        let bytes = read_small(self.host, path)?;
         let outer = self.criteria(block);
         let mut current = block;
         for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             self.lines += 1;
             if self.lines > MAX_LINES {
                 return Err(Gap::new(GapKind::TooLarge, name, format!("more than {MAX_LINES} lines in all")));
+            }
+            if line.len() > MAX_LINE {
+                let why = format!("line {} is longer than {} KiB", number + 1, MAX_LINE / 1024);
+                return Err(Gap::new(GapKind::TooLarge, name, why));
             }
             let refused = |why: String| Gap::malformed(name.clone(), format!("line {}: {why}", number + 1));
             let Some((keyword, rest)) = split(line) else { continue };

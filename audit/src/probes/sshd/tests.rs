@@ -202,3 +202,11 @@ fn expectations_that_cannot_hold_are_refused() {
         assert_eq!(expect::check(&expect).unwrap_err().0, at);
     }
 }
+
+#[test]
+fn a_line_or_a_file_without_end_is_a_gap() {
+    for hostile in [format!("Banner {}\n", "x".repeat(70_000)), "# x\n".repeat(300_000)] {
+        let gap = Sshd::collect(&host(&hostile)).items.whole_gap().cloned().unwrap();
+        assert_eq!(gap.kind, GapKind::TooLarge);
+    }
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Boot, Configured, Daemon, Item, Role};
 use crate::facts::Observed;
 use crate::glob::Glob;
-use crate::host::{EntryKind, Gap, GapKind, Host, gap};
+use crate::host::{EntryKind, Gap, GapKind, Host, gap, read_small};
 
 /// A configuration file of a time daemon is a few KiB.
 const MAX_FILES: usize = 256;
@@ -78,7 +78,7 @@ impl<'a> Found<'a> {
             self.hide_sources(daemon, Gap::new(GapKind::TooLarge, daemon.name(), detail));
             return None;
         }
-        let bytes = match gap::optional(self.host.read(file)) {
+        let bytes = match gap::optional(read_small(self.host, file)) {
             Ok(bytes) => bytes?,
             Err(gap) => {
                 self.hide_sources(daemon, gap);

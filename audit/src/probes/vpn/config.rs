@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::facts::Observed;
-use crate::host::{Host, gap::optional, path_text};
+use crate::host::{Host, gap::optional, path_text, read_small};
 
 use super::Item;
 use super::words::{Prefix, is_everything};
@@ -28,7 +28,7 @@ pub(super) fn observe(host: &dyn Host, items: &mut Observed<Item>) {
     }
     let mut texts: Vec<String> = Vec::new();
     for file in ["/etc/ipsec.conf", "/etc/swanctl/swanctl.conf"] {
-        match optional(host.read(Path::new(file))) {
+        match optional(read_small(host, Path::new(file))) {
             Ok(None) => {}
             Ok(Some(bytes)) => texts.push(String::from_utf8_lossy(&bytes).into_owned()),
             Err(gap) => items.hide("ipsec:", gap),
@@ -55,7 +55,7 @@ fn files(host: &dyn Host, folder: &str, kind: &str, items: &mut Observed<Item>) 
     for entry in entries.iter().filter(|entry| entry.name.as_bytes().ends_with(b".conf")) {
         let name = path_text(Path::new(&entry.name));
         let name = name.strip_suffix(".conf").unwrap_or(&name).to_owned();
-        match host.read(&Path::new(folder).join(&entry.name)) {
+        match read_small(host, &Path::new(folder).join(&entry.name)) {
             Ok(bytes) => files.push((name, String::from_utf8_lossy(&bytes).into_owned())),
             Err(gap) => items.hide(format!("{kind}{name}"), gap),
         }
