@@ -37,6 +37,8 @@ pub const MAX_PARTS: usize = 1000;
 pub const MAX_LOOPS: usize = 3;
 /// How many steps an evaluation may take, a value compared or looked through counting by its size.
 pub const MAX_STEPS: u64 = 2_000_000;
+/// The most facts of one probe that an assertion reads, in bytes of JSON: twice what a collector judges. As values they are ten times as large.
+pub const MAX_FACTS: usize = 4 * 1024 * 1024;
 /// The longest observed text a finding quotes.
 const MAX_SAID: usize = 1000;
 
@@ -172,6 +174,9 @@ impl Assertion {
             };
             let encoded = topic.encode(facts).map_err(|error| error.to_string());
             let read = encoded.and_then(|encoded| {
+                if encoded.items.len() + encoded.state.len() > MAX_FACTS {
+                    return Err(format!("more than {} MiB of facts, too many for an assertion", MAX_FACTS >> 20));
+                }
                 let half = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|error| error.to_string());
                 Ok(Pair { items: half(&encoded.items)?, state: half(&encoded.state)? })
             });

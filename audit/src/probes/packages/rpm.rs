@@ -31,7 +31,7 @@ const DATABASES: [(&str, Format); 6] = [
 ];
 
 /// The most packages of one host.
-const MAX_PACKAGES: usize = 100_000;
+const MAX_PACKAGES: usize = 30_000;
 /// The most vendors told apart.
 const MAX_VENDORS: usize = 1_000;
 /// The most malformed headers told apart; beyond it, all that was not seen is hidden.
