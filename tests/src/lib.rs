@@ -33,7 +33,8 @@ pub fn rounds(times: usize) -> usize {
 /// How long the parsers are fuzzed in all, in seconds: `PLUMBLINE_FUZZ_SECONDS`, else a minute, or two hours in the long tier.
 pub fn fuzz_seconds() -> u64 {
     let given = std::env::var("PLUMBLINE_FUZZ_SECONDS").ok();
-    given.map_or(if long() { 7_200 } else { 60 }, |text| text.parse().expect("PLUMBLINE_FUZZ_SECONDS is a whole number"))
+    given
+        .map_or(if long() { 7_200 } else { 60 }, |text| text.parse().expect("PLUMBLINE_FUZZ_SECONDS is a whole number"))
 }
 
 /// A number below `bound`, another at each call. Only for moments to strike at: nothing depends on which it is.

@@ -29,7 +29,7 @@ pub(super) enum Output {
     Sarif,
     /// One line and Nagios's exit status.
     Nagios,
-    /// The Test Anything Protocol, version 14.
+    /// The Test Anything Protocol, version 13.
     Tap,
     /// Prometheus's text format, for node_exporter's textfile collector.
     Prometheus,

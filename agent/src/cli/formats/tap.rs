@@ -1,4 +1,4 @@
-//! The Test Anything Protocol, version 14: what could not be determined is not ok, what does not apply is skipped.
+//! The Test Anything Protocol, version 13, which `prove` reads: what could not be determined is not ok, what does not apply is skipped.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::{Found, said};
 use crate::cli::safe_text::line;
 
 pub(super) fn write(found: &Found<'_>) -> String {
-    let mut text = format!("TAP version 14\n1..{}\n", found.findings.len());
+    let mut text = format!("TAP version 13\n1..{}\n", found.findings.len());
     for (number, finding) in found.findings.iter().enumerate() {
         let ok = match finding.status {
             Status::Pass | Status::NotApplicable => "ok",
