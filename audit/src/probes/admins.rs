@@ -9,7 +9,8 @@
 //! `/etc/sudoers-rs`, and whatever they include below `/etc/sudoers*` and `/usr/etc/sudoers.d` (sudoers(5));
 //! `/etc/sudo.conf`, which can name another policy (sudo.conf(5));
 //! `/etc/doas.conf` and, as Alpine's doas does, `/etc/doas.d/*.conf` (doas.conf(5)); `/etc/nsswitch.conf` and `/etc/userdb`, which say
-//! whether users come from elsewhere too; the host's name, which an include may hold as `%h`.
+//! whether users come from elsewhere too; the host's name, which an include may hold as `%h`. Where a
+//! rule asks `polkit`: the `rules.d` folders of polkit(8) and the `localauthority` files of its older releases.
 //!
 //! ## Items
 //!
@@ -22,6 +23,8 @@
 //! | `sudo:WHO:HOSTS:(RUNAS)` | what sudo lets WHO run on HOSTS as RUNAS, in the order that decides | `sudo:%sudo:ALL:(ALL:ALL)` |
 //! | `doas:for:WHO` | what doas permits and denies WHO, a user or `:group`, in order | `doas:for::wheel` |
 //! | `doas:order` | whom each rule of doas is for, where there are several | `doas:order` |
+//! | `polkit:admins` | whose password polkit takes for an administrator's, where a rule asks `polkit` | `polkit:admins` |
+//! | `polkit:file:PATH` | a file of polkit rules that is not understood, by its digest | `polkit:file:/etc/…` |
 //! | `key:NAME:FINGERPRINT` | a key that logs in as an administrator, with its options | `key:root:SHA256:…` |
 //! | `sudo:Defaults…:NAME` | a setting of sudo, its scope as sudoers writes it | `sudo:Defaults:ava:authenticate` |
 //!
@@ -94,6 +97,7 @@
 //!   uid0: [root]                    # accounts with user id 0: at most these
 //!   nopasswd: forbidden             # sudo without a password; or a list of those who may: [deploy, "%ci"]
 //!   amounts_to_root: ["%sudo"]      # sudo rules that amount to root: those of these, and no others
+//!   polkit: [root, "%sudo"]         # administrators by polkit's rules: these, and no others
 //!   group_members: {docker: [ava]}  # members of a group: at most these
 //!   keys: {root: ["SHA256:…"]}      # keys that log in as an administrator: these and no others
 //!   key_files: safe                 # their files, and the folders above, are writable by nobody else
@@ -114,7 +118,8 @@
 //!   nor regular expressions compiled.
 //! - Rules are judged for every host they name, not only this one, and exceptions (`ALL, !/bin/su`) are not believed:
 //!   sudoers(5) itself says they are easily circumvented. Where two rules meet, the more generous one is judged.
-//! - polkit's own rules, setuid programs and capabilities. Keys that a command or a certificate brings, or that
+//! - Rules of polkit that are more than plain conditions (`polkit` is unknown then), and what polkit's rules allow without
+//!   any password. Setuid programs and capabilities. Keys that a command or a certificate brings, or that
 //!   stand where `AuthorizedKeysFile` says: `keys` is unknown there.
 
 pub(in crate::probes) mod accounts;
@@ -127,11 +132,15 @@ mod expect;
 mod grammar;
 mod groups;
 mod judge;
+mod judge_polkit;
 mod keys;
 mod lexer;
+pub(in crate::probes) mod limited;
 mod literals;
 mod options;
 mod policy;
+pub(in crate::probes) mod polkit;
+pub(in crate::probes) mod polkit_rules;
 mod power;
 mod programs;
 mod readings;
@@ -150,7 +159,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Facts;
 use crate::finding::Judgement;
 use crate::host::{Host, Question};
-use crate::probe::{Context, Probe};
+use crate::probe::{Context, Looked, Probe};
 
 pub use expect::{Expect, NoPassword, Safe};
 use say::{runas_text, say};
@@ -208,6 +217,21 @@ pub enum Item {
         who: String,
         /// Its rules in order.
         rules: Vec<DoasRule>,
+    },
+    /// `polkit:admins`.
+    PolkitAdmins {
+        /// `unix-group:sudo`; none where polkit has no rules.
+        identities: Vec<String>,
+        /// The file that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
+    /// `polkit:file:PATH`.
+    PolkitUnread {
+        /// Why its rules are not understood.
+        why: String,
+        /// Its content.
+        sha256: String,
     },
     /// `doas:order`.
     DoasOrder {
@@ -383,11 +407,17 @@ impl Probe for Admins {
 
     fn asked(expect: &Expect) -> Vec<String> {
         let commands = expect.amounts_to_root.iter().flat_map(|_| commands::READS);
-        commands.map(str::to_owned).collect()
+        let polkit = expect.polkit.iter().flat_map(|_| polkit::READS);
+        commands.chain(polkit).map(str::to_owned).collect()
     }
 
     fn collect_for(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> {
         collect::collect(host, rules)
+    }
+
+    fn looked(seen: &mut dyn Iterator<Item = &str>) -> Looked {
+        let polkit = Iterator::any(&mut { seen }, |subject| subject.starts_with("polkit:"));
+        Box::new(move |subject| polkit || !subject.starts_with("polkit:"))
     }
 
     fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Context<'_>) -> Vec<Judgement> {

@@ -79,7 +79,7 @@ mod observe;
 pub mod packaged;
 pub(crate) mod paths;
 pub mod places;
-mod rights;
+pub(in crate::probes) mod rights;
 pub mod survey;
 
 use std::collections::BTreeMap;

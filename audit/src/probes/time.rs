@@ -25,6 +25,21 @@
 //! - `daemon:DAEMON`: `boot` is `enabled` (a unit of it is wanted by a target) or `masked`. A link to a unit that is no longer
 //!   there enables nothing.
 //!
+//! - Where a rule asks `set_by`, `setter:KIND:NAME`: who may set the clock besides root and those whom sudo, doas or polkit make root
+//!   (of these the admins probe tells), and by what:
+//!   - `unit:NAME`, a service that runs as another user with `CAP_SYS_TIME` in `AmbientCapabilities=`. A daemon that starts as root
+//!     and drops its rights is root's.
+//!   - `file:PATH`, a program in the usual folders whose file carries `cap_sys_time`.
+//!   - `sudo:WHO`, a rule of sudo or doas for `date`, `hwclock`, `timedatectl`, `chronyc`, `ntpdate` and their like, unless its fixed
+//!     arguments only ask.
+//!   - `polkit:WHO`, who needs no administrator's password for `org.freedesktop.timedate1.set-time` or `set-ntp`: `user otto`,
+//!     `group ops and active`, `anybody`. A rule file that is not understood is a gap.
+//!   - `chrony:socket`, chronyd's command socket, where others than chronyd's own user can write to it. Over the network it takes
+//!     only commands that ask (chronyc(1)), whatever `cmdallow` says.
+//!   - `ntp:ADDRESS`, whom ntpd lets change its configuration: there is a `controlkey` or `requestkey`, and no `nomodify`.
+//!
+//!   `setter` itself says that they were looked for.
+//!
 //! DAEMON is chrony, systemd-timesyncd, ntpsec, ntp, openntpd or linuxptp.
 //!
 //! ## State (judged, never drifts)
@@ -48,6 +63,7 @@
 //!   max_stratum: 10
 //!   sources: ["*.pool.ntp.org", "169.254.169.123"]
 //!   min_sources: 3
+//!   set_by: ["unit:chrony.service", "sudo:%ops"]
 //! ```
 //!
 //! - `synchronised: true`: a daemon runs, and either its own tracking is normal, within `max_offset` (1 s where none is given) and
@@ -58,6 +74,8 @@
 //! - `max_stratum`: 1 to 15.
 //! - `sources`: patterns; every configured and every used source must match one, by name or address, and there must be one. Judged for the
 //!   daemons that run or are enabled; where there are none, for every daemon that is configured. Fallbacks count only where no server is set.
+//! - `set_by`: who may set the clock besides root, these and no others: patterns over the names of `setter:` items, as above. An
+//!   empty list allows root alone.
 //! - `min_sources`: how many sources must be configured; a pool counts for its `maxsources`, four where it does not say.
 //!
 //! At least one key is required. On a root file system at rest the configured sources and enabled daemons are judged and the rest does not apply.
@@ -76,6 +94,7 @@ mod config;
 mod daemon;
 mod judge;
 mod ntp_conf;
+mod setters;
 mod state;
 mod timesyncd_conf;
 
@@ -88,7 +107,7 @@ use crate::duration::Length;
 use crate::facts::Facts;
 use crate::finding::Judgement;
 use crate::host::{Host, Question};
-use crate::probe::{Context, Probe};
+use crate::probe::{Context, Looked, Probe};
 
 pub use daemon::{Boot, Daemon};
 
@@ -106,6 +125,13 @@ pub enum Item {
         /// Enabled or masked.
         boot: Boot,
     },
+    /// Somebody who may set the clock.
+    Setter {
+        /// By what.
+        how: String,
+    },
+    /// Those who may set the clock were looked for.
+    Looked,
 }
 
 /// A configured source.
@@ -234,6 +260,8 @@ pub struct Expect {
     pub sources: Option<Vec<Pattern>>,
     /// How many must be configured.
     pub min_sources: Option<u32>,
+    /// Patterns of those who may set the clock: `unit:chrony.service`, `sudo:%ops`.
+    pub set_by: Option<Vec<Pattern>>,
 }
 
 impl Probe for Time {
@@ -293,6 +321,24 @@ impl Probe for Time {
         Facts { items, state }
     }
 
+    fn asked(expect: &Expect) -> Vec<String> {
+        expect.set_by.as_ref().map_or_else(Vec::new, |_| setters::reads())
+    }
+
+    fn collect_for(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> {
+        let mut facts = Self::collect(host);
+        if rules.iter().any(|rule| rule.set_by.is_some()) {
+            facts.items.seen.insert("setter".into(), Item::Looked);
+            setters::collect(host, &mut facts.items);
+        }
+        facts
+    }
+
+    fn looked(seen: &mut dyn Iterator<Item = &str>) -> Looked {
+        let setters = Iterator::any(&mut { seen }, |subject| subject == "setter");
+        Box::new(move |subject| setters || !subject.starts_with("setter"))
+    }
+
     fn judge(expect: &Expect, facts: &Facts<Item, State>, _context: &Context<'_>) -> Vec<Judgement> {
         judge::judge(expect, facts)
     }
@@ -302,17 +348,19 @@ impl Probe for Time {
             Item::Source(source) => source.options.iter().map(String::as_str).collect::<Vec<_>>().join(" | "),
             Item::Daemon { boot: Boot::Enabled } => "enabled".into(),
             Item::Daemon { boot: Boot::Masked } => "masked".into(),
+            Item::Setter { how } => how.clone(),
+            Item::Looked => "looked for".into(),
         }
     }
 
     fn check_expectation(expect: &Expect) -> Result<(), (String, String)> {
-        let Expect { synchronised, max_offset, by, max_stratum, sources, min_sources } = expect;
+        let Expect { synchronised, max_offset, by, max_stratum, sources, min_sources, set_by } = expect;
         let wrong = |path: &str, message: &str| Err((path.to_owned(), message.to_owned()));
         let nothing = synchronised.is_none() && max_offset.is_none() && by.is_none();
-        if nothing && max_stratum.is_none() && sources.is_none() && min_sources.is_none() {
+        if nothing && max_stratum.is_none() && sources.is_none() && min_sources.is_none() && set_by.is_none() {
             return wrong(
                 "",
-                "nothing is asked: give at least one of synchronised, max_offset, by, max_stratum, sources, min_sources",
+                "nothing is asked: give at least one of synchronised, max_offset, by, max_stratum, sources, min_sources, set_by",
             );
         }
         if *synchronised == Some(false) {
@@ -334,5 +382,7 @@ impl Probe for Time {
     }
 }
 
+#[cfg(test)]
+mod setter_tests;
 #[cfg(test)]
 mod tests;

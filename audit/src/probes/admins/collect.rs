@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts::{self, Account, Group};
 use super::policy::Policy;
 use super::text::name;
-use super::{Expect, Item, Membership, State, commands, doas, groups, keys};
+use super::{Expect, Item, Membership, State, commands, doas, groups, judge_polkit, keys};
 use crate::facts::Facts;
 use crate::host::{Gap, GapKind, Host};
 
@@ -42,6 +42,9 @@ pub(super) fn collect(host: &dyn Host, rules: &[&Expect]) -> Facts<Item, State> 
     index.rule_ids(&mut facts);
     index.same_ids(&mut facts);
     keys::collect(host, &accounts.lines, &mut facts);
+    if rules.iter().any(|rule| rule.polkit.is_some()) {
+        judge_polkit::collect(host, &mut facts);
+    }
     if rules.iter().any(|rule| rule.amounts_to_root.is_some()) {
         commands::collect(host, &mut facts);
     }
@@ -190,6 +193,8 @@ impl<'a> Index<'a> {
                 | Item::SameUid { .. }
                 | Item::Default { .. }
                 | Item::DoasOrder { .. }
+                | Item::PolkitAdmins { .. }
+                | Item::PolkitUnread { .. }
                 | Item::Key { .. } => false,
             };
         }

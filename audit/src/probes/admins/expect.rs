@@ -22,6 +22,9 @@ pub struct Expect {
     /// Whose sudo rules may amount to root, written as in `only`.
     #[serde(default)]
     pub amounts_to_root: Option<BTreeSet<String>>,
+    /// Who may be an administrator by polkit's rules, written as in `only`.
+    #[serde(default)]
+    pub polkit: Option<BTreeSet<String>>,
     /// The members each of these groups may have.
     #[serde(default)]
     pub group_members: Option<BTreeMap<String, BTreeSet<String>>>,
@@ -79,12 +82,16 @@ impl<'de> Deserialize<'de> for NoPassword {
 
 /// What serde cannot see to be wrong.
 pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
-    let Expect { only, uid0, nopasswd, amounts_to_root, group_members, keys, key_files, sudoers_files } = expect;
-    let nothing =
-        only.is_none() && uid0.is_none() && nopasswd.is_none() && group_members.is_none() && amounts_to_root.is_none();
+    let Expect { only, uid0, nopasswd, amounts_to_root, polkit, group_members, keys, key_files, sudoers_files } =
+        expect;
+    let nothing = only.is_none()
+        && uid0.is_none()
+        && nopasswd.is_none()
+        && group_members.is_none()
+        && amounts_to_root.is_none()
+        && polkit.is_none();
     if nothing && keys.is_none() && key_files.is_none() && sudoers_files.is_none() {
-        let keys =
-            "`only`, `uid0`, `nopasswd`, `amounts_to_root`, `group_members`, `keys`, `key_files` or `sudoers_files`";
+        let keys = "`only`, `uid0`, `nopasswd`, `amounts_to_root`, `polkit`, `group_members`, `keys`, `key_files` or `sudoers_files`";
         return Err((String::new(), format!("it expects nothing: give it {keys}")));
     }
     for (user, fingerprints) in keys.iter().flatten() {
@@ -101,7 +108,7 @@ pub(super) fn check(expect: &Expect) -> Result<(), (String, String)> {
         [("only", only.as_ref()), amounts, ("uid0", uid0.as_ref()), ("nopasswd", nopasswd.as_ref().map(|n| &n.0))];
     let named = lists.into_iter().filter_map(|(key, list)| Some((key.to_owned(), list?)));
     for (key, list) in named.chain(groups.map(|(group, list)| (format!("group_members.{group}"), list))) {
-        let users_only = !["only", "nopasswd", "amounts_to_root"].contains(&key.as_str());
+        let users_only = !["only", "nopasswd", "amounts_to_root", "polkit"].contains(&key.as_str());
         for who in list {
             if who.trim().is_empty() {
                 return Err((key, "a name is empty".into()));

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::expect::{Expect, NoPassword};
 use super::power::{Power, Rights};
-use super::{Grant, Item, Setting, State, doas, groups, say};
+use super::say::{among, some};
+use super::{Grant, Item, Setting, State, doas, groups, judge_polkit, say};
 use crate::facts::Facts;
 use crate::finding::{Judgement, Status};
 use crate::host::{Gap, GapKind};
@@ -41,6 +42,9 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>, context: &Conte
     }
     if let Some(allowed) = &expect.amounts_to_root {
         amounts(allowed, facts, &mut judgements);
+    }
+    if let Some(allowed) = &expect.polkit {
+        judge_polkit::judge(allowed, facts, &mut judgements);
     }
     for (group, allowed) in expect.group_members.iter().flatten() {
         members(group, allowed, facts, &mut judgements);
@@ -175,6 +179,8 @@ fn grouped(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
             | Item::Sudo { .. }
             | Item::Doas { .. }
             | Item::DoasOrder { .. }
+            | Item::PolkitAdmins { .. }
+            | Item::PolkitUnread { .. }
             | Item::Default { .. }
             | Item::Key { .. } => {}
         }
@@ -303,6 +309,8 @@ fn nopasswd(allowed: &BTreeSet<String>, facts: &Facts<Item, State>) -> Answer {
             Item::Sudo { .. }
             | Item::Doas { .. }
             | Item::DoasOrder { .. }
+            | Item::PolkitAdmins { .. }
+            | Item::PolkitUnread { .. }
             | Item::Default { .. }
             | Item::Uid0 { .. }
             | Item::Member { .. }
@@ -423,24 +431,4 @@ fn files(
     } else if all_sound {
         judgements.push(Judgement::new(Status::Pass, prefix, expected, some(&sound)));
     }
-}
-
-fn among(what: &str, allowed: &BTreeSet<String>) -> String {
-    if allowed.is_empty() {
-        return format!("{what}: none");
-    }
-    let names: Vec<String> = allowed.iter().cloned().collect();
-    format!("{what}: {} and no others", names.join(", "))
-}
-
-/// A list for a person, not endless.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    if distinct.is_empty() {
-        return "none".into();
-    }
-    let shown: Vec<&str> = distinct.iter().copied().take(SHOWN).collect();
-    let more = distinct.len().saturating_sub(SHOWN);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }

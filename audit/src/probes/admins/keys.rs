@@ -93,7 +93,11 @@ fn administrators(facts: &Facts<Item, State>) -> BTreeSet<String> {
             Item::Sudo { who, .. } | Item::Doas { who, .. } => {
                 found.insert(who.clone());
             }
-            Item::Default { .. } | Item::DoasOrder { .. } | Item::Key { .. } => {}
+            Item::Default { .. }
+            | Item::DoasOrder { .. }
+            | Item::PolkitAdmins { .. }
+            | Item::PolkitUnread { .. }
+            | Item::Key { .. } => {}
         }
     }
     found

@@ -78,6 +78,8 @@ impl<'a> Rights<'a> {
                 | Item::Sudo { .. }
                 | Item::Doas { .. }
                 | Item::DoasOrder { .. }
+                | Item::PolkitAdmins { .. }
+                | Item::PolkitUnread { .. }
                 | Item::Key { .. } => {}
             }
         }
@@ -127,6 +129,8 @@ impl<'a> Rights<'a> {
             | Item::Member { .. }
             | Item::SameUid { .. }
             | Item::DoasOrder { .. }
+            | Item::PolkitAdmins { .. }
+            | Item::PolkitUnread { .. }
             | Item::Default { .. }
             | Item::Key { .. } => None,
         }

@@ -1,5 +1,7 @@
 //! Items as a person reads them.
 
+use std::collections::BTreeSet;
+
 use super::{DoasRule, Grant, Item, Membership, Setting};
 
 /// One line for a person: `NOPASSWD: ALL as root`.
@@ -17,6 +19,8 @@ pub(super) fn say(item: &Item) -> String {
         Item::Key { of, options, .. } if options.is_empty() => of.clone(),
         Item::Key { of, options, .. } => format!("{of} with {}", options.join(",")),
         Item::Doas { rules, .. } => rules.iter().map(DoasRule::say).collect::<Vec<_>>().join("; "),
+        Item::PolkitAdmins { identities, .. } => identities.join(", "),
+        Item::PolkitUnread { why, sha256 } => format!("{why}, {sha256}"),
         Item::DoasOrder { who } => who.join(", "),
         Item::Default { name, settings, .. } => {
             let said: Vec<String> = settings.iter().map(|setting| setting.say(name)).collect();
@@ -117,4 +121,25 @@ fn as_whom(users: &[String], groups: &[String]) -> String {
 /// What stands between the brackets of a run-as list.
 pub(super) fn runas_text(users: &[String], groups: &[String]) -> String {
     if groups.is_empty() { users.join(",") } else { format!("{}:{}", users.join(","), groups.join(",")) }
+}
+
+/// What a list of names allows.
+pub(super) fn among(what: &str, allowed: &BTreeSet<String>) -> String {
+    if allowed.is_empty() {
+        return format!("{what}: none");
+    }
+    let names: Vec<String> = allowed.iter().cloned().collect();
+    format!("{what}: {} and no others", names.join(", "))
+}
+
+/// A list for a person, not endless.
+pub(super) fn some(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    if distinct.is_empty() {
+        return "none".into();
+    }
+    let shown: Vec<&str> = distinct.iter().copied().take(SHOWN).collect();
+    let more = distinct.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }

@@ -36,7 +36,7 @@ pub(super) fn acl(bytes: &[u8], users: &Names, groups: &Names) -> Result<Option<
 }
 
 /// File capabilities as getcap(8) writes them: `cap_net_raw,cap_net_admin=ep`, by number, those with the same flags together.
-pub(super) fn capabilities(bytes: &[u8]) -> Result<String, &'static str> {
+pub(in crate::probes) fn capabilities(bytes: &[u8]) -> Result<String, &'static str> {
     const SHORT: &str = "capabilities cut short";
     let words: Vec<u32> = bytes.chunks_exact(4).filter_map(word).collect();
     let (head, sets) = words.split_first().ok_or(SHORT)?;
@@ -71,7 +71,7 @@ pub(super) fn capabilities(bytes: &[u8]) -> Result<String, &'static str> {
 }
 
 /// The names in what [`capabilities`] wrote.
-pub(super) fn names(said: &str) -> impl Iterator<Item = &str> {
+pub(in crate::probes) fn names(said: &str) -> impl Iterator<Item = &str> {
     said.split(' ')
         .filter_map(|group| group.split('=').next())
         .flat_map(|names| names.split(','))

@@ -35,6 +35,9 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Item, State>) -> Vec<Judgemen
     if let Some(least) = expect.min_sources {
         said.push(enough(least, &seen));
     }
+    if let Some(patterns) = &expect.set_by {
+        super::setters::judge(patterns, facts, &mut said);
+    }
     said
 }
 
@@ -123,6 +126,7 @@ impl<'a> Seen<'a> {
             match item {
                 Item::Source(configured) => seen.configured.push((subject, configured)),
                 Item::Daemon { boot } => seen.boot.push((subject, *boot)),
+                Item::Setter { .. } | Item::Looked => {}
             }
         }
         seen

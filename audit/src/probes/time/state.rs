@@ -92,7 +92,7 @@ fn chrony(host: &dyn Host) -> Result<Said, Gap> {
 fn configured(items: &Observed<Item>) -> Vec<Daemon> {
     let daemon = |item: &Item| match item {
         Item::Source(Configured { daemon, .. }) => Some(*daemon),
-        Item::Daemon { .. } => None,
+        Item::Daemon { .. } | Item::Setter { .. } | Item::Looked => None,
     };
     // timesyncd is left out: its bus name would be asked for on hosts that merely keep its file.
     items.seen.values().filter_map(daemon).filter(|daemon| *daemon == Daemon::Chrony).collect()
