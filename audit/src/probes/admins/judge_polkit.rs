@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn of_one_name_the_file_in_etc_is_asked_first() {
         let host = host().file(&format!("{RULES}/50-default.rules"), DEBIAN);
-        let host = host.file("/etc/polkit-1/rules.d/50-default.rules", &DEBIAN.replace("sudo", "ops"));
+        let host = host.file("/etc/polkit-1/rules.d/50-default.rules", DEBIAN.replace("sudo", "ops"));
         assert_eq!(wrong(&host, "polkit: ['%ops']"), []);
     }
 

@@ -63,7 +63,7 @@ impl Test {
             Self::Always(false) => Vec::new(),
             Self::Always(true) => vec!["anybody".into()],
             Self::Any(ways) => ways.iter().map(Self::say).collect(),
-            other => vec![other.say()],
+            one @ (Self::Action(_) | Self::Prefix(_) | Self::Said(_) | Self::Not(_) | Self::All(_)) => vec![one.say()],
         }
     }
 
@@ -74,7 +74,12 @@ impl Test {
             Self::Said(_) | Self::Always(_) => self.clone(),
             Self::Not(test) => match test.with(action) {
                 Self::Always(is) => Self::Always(!is),
-                other => Self::Not(Box::new(other)),
+                one @ (Self::Action(_)
+                | Self::Prefix(_)
+                | Self::Said(_)
+                | Self::Not(_)
+                | Self::All(_)
+                | Self::Any(_)) => Self::Not(Box::new(one)),
             },
             Self::All(tests) => join(tests.iter().map(|test| test.with(action)), true),
             Self::Any(tests) => join(tests.iter().map(|test| test.with(action)), false),
@@ -103,7 +108,9 @@ fn join(tests: impl Iterator<Item = Test>, all: bool) -> Test {
             Test::Always(is) => return Test::Always(is),
             Test::All(more) if all => left.extend(more),
             Test::Any(more) if !all => left.extend(more),
-            other => left.push(other),
+            one @ (Test::Action(_) | Test::Prefix(_) | Test::Said(_) | Test::Not(_) | Test::All(_) | Test::Any(_)) => {
+                left.push(one)
+            }
         }
     }
     match left.pop() {

@@ -32,7 +32,7 @@ fn setters(host: &Recorded) -> Vec<String> {
 fn unit(text: &str) -> Recorded {
     Recorded::new()
         .file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
-        .file("/usr/lib/systemd/system/x.service", &format!("[Service]\n{text}"))
+        .file("/usr/lib/systemd/system/x.service", format!("[Service]\n{text}"))
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn units_hold_the_capability_where_they_are_not_roots() {
 
 #[test]
 fn rules_of_sudo_and_doas_that_set_the_clock_count() {
-    let with = |rule: &str| unit("").file("/etc/sudoers", &format!("otto ALL={rule}\n"));
+    let with = |rule: &str| unit("").file("/etc/sudoers", format!("otto ALL={rule}\n"));
     for yes in [
         "/bin/date",
         "/bin/date -s *",
@@ -92,7 +92,7 @@ fn rules_of_sudo_and_doas_that_set_the_clock_count() {
 #[test]
 fn polkit_lets_those_set_it_whom_no_administrator_must_vouch_for() {
     let rules = "/etc/polkit-1/rules.d/a.rules";
-    let rule = |body: &str| unit("").file(rules, &format!("polkit.addRule(function(action, subject) {{ {body} }});"));
+    let rule = |body: &str| unit("").file(rules, format!("polkit.addRule(function(action, subject) {{ {body} }});"));
     let networkd = rule(
         "if ((action.id == 'org.freedesktop.timedate1.set-timezone') && subject.user == 'systemd-network') return polkit.Result.YES;",
     );
