@@ -173,7 +173,7 @@ pub fn facts(case: &[u8]) -> Answer {
             let kind: Vec<(&str, &str)> =
                 findings.iter().map(|one| (one.rule.as_str(), one.status.name())).take(60).collect();
             let said = serde_json::from_slice::<audit::facts::Observed<serde_json::Value>>(items).unwrap();
-            let shown: usize = said.seen.values().map(|item| topic.say(item).len()).sum();
+            let shown: usize = said.seen.values().map(|item| topic.say_json(&item.to_string()).len()).sum();
             Answer::new(serde_json::to_string(&findings).unwrap() + &shown.to_string(), format!("{kind:?}"))
         }
     }

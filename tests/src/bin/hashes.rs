@@ -35,7 +35,7 @@ fn walk(folder: &Path) -> (usize, u64) {
                 folders.push(path);
             } else if kind.is_file() {
                 let (sum, length) = sum::<Sha256>(&path, &mut buffer).unwrap();
-                count += usize::from(sum.first().is_some());
+                count += usize::from(!sum.is_empty());
                 bytes += length;
             }
         }
