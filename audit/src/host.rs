@@ -9,6 +9,7 @@
 pub mod declared;
 pub mod gap;
 pub mod recorded;
+mod redaction;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,8 @@ use crate::{durable, record};
 
 /// Record everything the probes look at on this host, as JSON.
 ///
-/// The recording holds the files probes read, word for word: look through it before you give it away.
+/// It is judged elsewhere as it is here. Hashes of passwords, private keys, environments and what is called a secret are left out; names,
+/// addresses and the rest of the files are in it: look through it before you give it away.
 #[derive(Args)]
 pub(super) struct Record {
     /// Where to write it, readable by you alone; standard output where nothing is said.
@@ -24,13 +25,18 @@ pub(super) struct Record {
     /// Look at the root file system under DIR instead of the running machine.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Leave nothing out: the files word for word, with all that is secret in them.
+    #[arg(long)]
+    unredacted: bool,
 }
 
 impl Record {
     pub(super) fn run(self) -> anyhow::Result<u8> {
         let rules = baselines::load(self.baseline.as_deref())?.expectations();
         let host = Live::open(self.root.as_deref())?;
-        let text = safe_text::json(&serde_json::to_string(&record::record(&host, &rules))?) + "\n";
+        let seen = record::record(&host, &rules);
+        let seen = if self.unredacted { seen } else { seen.redacted() };
+        let text = safe_text::json(&serde_json::to_string(&seen)?) + "\n";
         match self.output {
             Some(path) => {
                 // Putting a file in place of /dev/null, or of the link /dev/stdout, would break the machine.
@@ -55,12 +61,12 @@ mod tests {
         let link = folder.path().join("stdout");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         let root = || Some(folder.path().into());
-        let record = Record { output: Some(link.clone()), baseline: None, root: root() };
+        let record = Record { output: Some(link.clone()), baseline: None, root: root(), unredacted: false };
         assert!(record.run().unwrap_err().is::<Usage>());
         assert!(link.is_symlink());
         let file = folder.path().join("recording.json");
         for _ in 0..2 {
-            Record { output: Some(file.clone()), baseline: None, root: root() }.run().unwrap();
+            Record { output: Some(file.clone()), baseline: None, root: root(), unredacted: false }.run().unwrap();
         }
         assert!(file.is_file());
     }

@@ -155,6 +155,7 @@ fn masked(field: &str) -> String {
     let parts: Vec<&str> = body.split('$').collect();
     let masked = match parts.as_slice() {
         // `$id$…$salt$hash`: bcrypt has salt and hash in one.
+        ["", id, cost, both] if id.starts_with('2') => format!("${id}${cost}${}", mask(both)),
         ["", id, middle @ .., salt, hash] => {
             let middle: String = middle.iter().map(|part| format!("${part}")).collect();
             format!("${id}{middle}${}${}", mask(salt), mask(hash))
@@ -230,7 +231,12 @@ fn settings(line: &str) -> String {
                 let quote = value.chars().next().filter(|c| "\"'".contains(*c)).map(String::from).unwrap_or_default();
                 kept.push_str(&format!("{name}{between}{quote}{REDACTED}{quote}"));
             }
-            Some(_) => kept.push_str(word),
+            // An option within a key's value: `PodmanArgs=--password x`.
+            Some((name, value)) => {
+                next_is_secret = value.starts_with('-') && !value.contains('=') && is_secret(value);
+                kept.push_str(word.get(..=name.len()).unwrap_or(word));
+                kept.push_str(&if next_is_secret { value.to_owned() } else { settings(value) });
+            }
             None => {
                 next_is_secret = word.starts_with('-') && is_secret(word);
                 kept.push_str(word);
