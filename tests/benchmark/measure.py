@@ -88,7 +88,6 @@ if ansible:
     print(f"plumbline check is {peer[1] / check[1]:.0f} times faster than ansible-playbook --check (wall), {peer[0] / check[0]:.0f} times in CPU")
 
 
-
 def hashing():
     """Whole checks that hash, beside a bare program that walks and hashes the same."""
     hashes = target / "hashes"
@@ -114,7 +113,7 @@ def hashing():
             both = {"floor": bare, "plumbline check": ours}
             seen = pairs(both, 10)
             for name in both:
-                row(name, seen[name], seen["floor"])
+                row(name, both[name], seen[name], seen["floor"])
 
 
 hashing()
