@@ -25,10 +25,12 @@ use super::progress::{Step, Told};
 
 /// How often a lookup is tried again that a rename elsewhere disturbed: openat2(2) answers EAGAIN then.
 const TRIES: u32 = 16;
-/// The longest extended attribute Linux keeps is 64 KiB (xattr(7)); those that are read here are far shorter.
+/// The longest extended attribute Linux keeps (xattr(7)).
 const MAX_ATTRIBUTE: usize = 64 * 1024;
-/// How much of a file is held while it is summed.
-const BUFFER: usize = 128 * 1024;
+/// Those that are read here are mostly shorter than this.
+const USUAL_ATTRIBUTE: usize = 512;
+/// How much of a file is held while it is summed. Twice as much would be mapped and cleared anew for each file.
+const BUFFER: usize = 64 * 1024;
 
 /// What was seen of a path at one instant, to tell later whether it has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -246,8 +248,13 @@ impl Anchor {
         };
         // fgetxattr(2) refuses a descriptor that only names a file; by this path the same file is meant, and not opened.
         let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let mut bytes = vec![0; MAX_ATTRIBUTE];
-        match rustix::fs::getxattr(by_descriptor, name, bytes.as_mut_slice()) {
+        let mut bytes = vec![0; USUAL_ATTRIBUTE];
+        let mut read = rustix::fs::getxattr(&by_descriptor, name, bytes.as_mut_slice());
+        if read == Err(Errno::RANGE) {
+            bytes.resize(MAX_ATTRIBUTE, 0);
+            read = rustix::fs::getxattr(&by_descriptor, name, bytes.as_mut_slice());
+        }
+        match read {
             Ok(length) => {
                 bytes.truncate(length);
                 Ok(Some(bytes))
