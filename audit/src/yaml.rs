@@ -228,7 +228,7 @@ fn whole(file: &str, message: String) -> Complaint {
 }
 
 /// A complaint that quotes what was written, which may be a megabyte.
-fn short(mut text: String) -> String {
+pub(crate) fn short(mut text: String) -> String {
     const LONGEST: usize = 2000;
     if text.len() > LONGEST {
         text.truncate(text.floor_char_boundary(LONGEST));

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{Channel, Cycle, Lifecycles, Product, table};
+use crate::yaml::short;
 
 /// The largest document, in bytes; the real one has some 6 MB.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -61,6 +62,10 @@ struct Release {
 
 /// Puts the dates of `bytes` over those of `base`. `file` is only its name, for complaints.
 pub fn import(file: &str, bytes: &[u8], base: &Lifecycles) -> Result<Imported, String> {
+    take_over(file, bytes, base).map_err(short)
+}
+
+fn take_over(file: &str, bytes: &[u8], base: &Lifecycles) -> Result<Imported, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("{file}: {} bytes, more than the {MAX_BYTES} allowed", bytes.len()));
     }
@@ -208,6 +213,12 @@ mod tests {
         let text = FULL.replacen(from, to, 1);
         assert_ne!(text, FULL, "{from} is not in the document");
         import("full.json", text.as_bytes(), &shipped()).unwrap_err()
+    }
+
+    #[test]
+    fn a_complaint_does_not_repeat_all_that_was_written() {
+        let said = import("full.json", format!("\"{}\"", "c".repeat(100_000)).as_bytes(), &shipped()).unwrap_err();
+        assert!(said.starts_with("full.json: ") && said.len() < 2100, "{}", said.len());
     }
 
     #[test]

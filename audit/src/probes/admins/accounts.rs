@@ -7,8 +7,9 @@ use std::path::Path;
 
 use crate::host::{Gap, GapKind, Host, gap, read_small};
 
-/// The most lines of one file that are understood; a directory with more users is no file.
-const MAX_LINES: usize = 50_000;
+/// The most lines of one file that are understood; a directory with more users is no file. Each takes near two kilobytes until
+/// it is judged.
+const MAX_LINES: usize = 20_000;
 /// The most lines that are told apart of those that are not understood.
 const MAX_SPOILT: usize = 1_000;
 /// The longest list of members of one group, in bytes; glibc reads a group of any length, if slowly.
