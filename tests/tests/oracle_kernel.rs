@@ -72,26 +72,44 @@ fn listed() -> BTreeMap<String, String> {
     values
 }
 
+/// Compares once: how many keys moved between two looks of `sysctl`, and what is wrong, by key, of those that did not.
+fn compare(before: &BTreeMap<String, String>) -> (usize, BTreeMap<String, String>) {
+    let found = sysctls(before, None);
+    let after = listed();
+    let (mut moved, mut wrong) = (0, BTreeMap::new());
+    for (key, value) in before {
+        match found.get(key) {
+            // It is in force, and another value is configured.
+            Some((status, said)) if status == "pass" || said.starts_with(&format!("{value} now, but ")) => (),
+            _ if after.get(key) != Some(value) => moved += 1,
+            other => _ = wrong.insert(key.clone(), format!("{key}: sysctl {value:?}, plumbline {other:?}")),
+        }
+    }
+    (moved, wrong)
+}
+
 #[test]
 fn every_readable_sysctl_is_as_sysctl_says() {
     let secret = |key: &str| key.ends_with("stable_secret") || key.contains("tcp_fastopen_key");
     let mut before = listed();
     before.retain(|key, value| !secret(key) && key.contains('.') && value.chars().count() <= 300);
-    assert!(before.len() > 500, "{}", before.len());
-    let found = sysctls(&before, None);
-    let after = listed();
-    let (mut agreed, mut moving, mut wrong) = (0, 0, Vec::new());
-    for (key, value) in &before {
-        match found.get(key) {
-            // It is in force, and another value is configured.
-            Some((status, said)) if status == "pass" || said.starts_with(&format!("{value} now, but ")) => agreed += 1,
-            _ if after.get(key) != Some(value) => moving += 1,
-            other => wrong.push(format!("{key}: sysctl {value:?}, plumbline {other:?}")),
+    let asked = before.len();
+    assert!(asked > 500, "{asked}");
+    let (moved, mut wrong) = compare(&before);
+    let agreed = asked - moved - wrong.len();
+    println!("sysctl -a: {agreed} of {asked} agreed, {moved} moved meanwhile");
+    // A counter, such as the number of open files, may move there and back between the two looks: what disagreed is asked
+    // again, and a real disagreement stays.
+    for _ in 0..9 {
+        if wrong.is_empty() {
+            break;
         }
+        before = listed();
+        before.retain(|key, _| wrong.contains_key(key));
+        wrong = compare(&before).1;
     }
-    println!("sysctl -a: {agreed} of {} agreed, {moving} moved meanwhile", before.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(moving < 20);
+    assert!(wrong.is_empty(), "{}", wrong.into_values().collect::<Vec<_>>().join("\n"));
+    assert!(agreed + 20 > asked, "{agreed} of {asked}");
 }
 
 /// Keys that every network namespace has of its own, with values other than the usual.
