@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use plumbline_tests::dice::Dice;
 use plumbline_tests::processes::{Ran, binary, run};
 use plumbline_tests::rounds;
 use serde_json::Value;
@@ -26,67 +27,52 @@ const USERS: [(&str, &[&str]); 4] = [
     ("rhea", &["rhea", "#1002", "%dba", "%#200", "ALL"]),
 ];
 
-/// A small deterministic generator: the same rules at each run, so that a failure can be looked at again.
-struct Dice(u64);
+fn list(dice: &mut Dice, of: &[&str], most: usize) -> String {
+    (0..=dice.roll(most)).map(|_| dice.pick(of)).collect::<Vec<_>>().join(", ")
+}
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
+fn policy(dice: &mut Dice) -> String {
+    let users =
+        ["ava", "otto", "rhea", "root", "#1001", "%dba", "%#27", "%sudo", "ALL", "!otto", "!%dba", "!#1002", "STAFF"];
+    let commands = [
+        "ALL",
+        "/bin/a",
+        "/bin/b x",
+        "/bin/c \"\"",
+        "/usr/bin/",
+        "!/bin/su",
+        "sudoedit /etc/x*",
+        "/bin/d [a-z]*",
+        "TOOLS",
+        "!TOOLS",
+        "/opt/*/e",
+        "^/bin/[lm]$",
+    ];
+    let tags = ["", "", "", "NOPASSWD: ", "PASSWD: ", "NOEXEC: ", "SETENV: ", "NOPASSWD: SETENV: "];
+    let whom = [
+        "",
+        "",
+        "(root) ",
+        "(ALL) ",
+        "(ALL : ALL) ",
+        "(otto, ava) ",
+        "(ALL, !root) ",
+        "(: dba) ",
+        "() ",
+        "(PEERS) ",
+        "(%dba) ",
+    ];
+    let mut text = String::from(
+        "User_Alias STAFF = ava, !rhea, %dba\nCmnd_Alias TOOLS = /bin/t, /bin/u 1, !/bin/v\nRunas_Alias PEERS = otto, #1002\n",
+    );
+    for _ in 0..=dice.roll(6) {
+        let hosts = dice.pick(&["ALL", "ALL", "ALL", "elsewhere", "ALL, !elsewhere"]);
+        let specs: Vec<String> = (0..=dice.roll(2))
+            .map(|_| format!("{}{}{}", dice.pick(&whom), dice.pick(&tags), list(dice, &commands, 2)))
+            .collect();
+        text.push_str(&format!("{} {hosts} = {}\n", list(dice, &users, 3), specs.join(", ")));
     }
-
-    fn pick(&mut self, of: &[&str]) -> String {
-        of[self.roll(of.len())].to_owned()
-    }
-
-    fn list(&mut self, of: &[&str], most: usize) -> String {
-        (0..=self.roll(most)).map(|_| self.pick(of)).collect::<Vec<_>>().join(", ")
-    }
-
-    fn policy(&mut self) -> String {
-        let users = [
-            "ava", "otto", "rhea", "root", "#1001", "%dba", "%#27", "%sudo", "ALL", "!otto", "!%dba", "!#1002", "STAFF",
-        ];
-        let commands = [
-            "ALL",
-            "/bin/a",
-            "/bin/b x",
-            "/bin/c \"\"",
-            "/usr/bin/",
-            "!/bin/su",
-            "sudoedit /etc/x*",
-            "/bin/d [a-z]*",
-            "TOOLS",
-            "!TOOLS",
-            "/opt/*/e",
-            "^/bin/[lm]$",
-        ];
-        let tags = ["", "", "", "NOPASSWD: ", "PASSWD: ", "NOEXEC: ", "SETENV: ", "NOPASSWD: SETENV: "];
-        let whom = [
-            "",
-            "",
-            "(root) ",
-            "(ALL) ",
-            "(ALL : ALL) ",
-            "(otto, ava) ",
-            "(ALL, !root) ",
-            "(: dba) ",
-            "() ",
-            "(PEERS) ",
-            "(%dba) ",
-        ];
-        let mut text = String::from(
-            "User_Alias STAFF = ava, !rhea, %dba\nCmnd_Alias TOOLS = /bin/t, /bin/u 1, !/bin/v\nRunas_Alias PEERS = otto, #1002\n",
-        );
-        for _ in 0..=self.roll(6) {
-            let hosts = self.pick(&["ALL", "ALL", "ALL", "elsewhere", "ALL, !elsewhere"]);
-            let specs: Vec<String> = (0..=self.roll(2))
-                .map(|_| format!("{}{}{}", self.pick(&whom), self.pick(&tags), self.list(&commands, 2)))
-                .collect();
-            text.push_str(&format!("{} {hosts} = {}\n", self.list(&users, 3), specs.join(", ")));
-        }
-        text
-    }
+    text
 }
 
 /// A root file system with nothing but accounts and a policy.
@@ -192,7 +178,7 @@ fn of_items(facts: &Value, user: &str, spellings: &[&str]) -> BTreeSet<Right> {
 fn each_user_may_do_what_sudo_says() {
     let (mut agreed, mut rights) = (0, 0);
     for seed in 0..rounds(60) {
-        let policy = Dice(seed as u64).policy();
+        let policy = policy(&mut Dice::new(seed as u64));
         let root = root(&policy);
         let facts = facts(root.path());
         let script = "for user in root ava otto rhea; do echo \"== $user\"; sudo -n -ll -U \"$user\"; done";

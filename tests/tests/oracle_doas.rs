@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use plumbline_tests::dice::Dice;
 use plumbline_tests::processes::{binary, run};
 use plumbline_tests::rounds;
 use serde_json::Value;
@@ -25,68 +26,54 @@ const TARGETS: [(&str, &[&str]); 3] =
     [("root", &["root", "0"]), ("otto", &["otto", "1001"]), ("rhea", &["rhea", "1002"])];
 const COMMANDS: [&[&str]; 5] = [&["/bin/a"], &["/bin/a", "x"], &["/bin/a", "b c"], &["apk", "add"], &["/bin/z"]];
 
-/// A small deterministic generator: the same rules at each run, so that a failure can be looked at again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn pick(&mut self, of: &[&str]) -> String {
-        of[self.roll(of.len())].to_owned()
-    }
-
-    fn config(&mut self) -> String {
-        let whos = ["ava", "otto", "1002", ":wheel", ":dba", ":27", ":200", "nobody-here", "\"ava\"", "o\\tto"];
-        let mut text = String::new();
-        for _ in 0..=self.roll(7) {
-            let action = self.pick(&[
-                "permit",
-                "permit",
-                "permit nopass",
-                "permit persist",
-                "permit keepenv nolog",
-                "permit setenv { A -B C=$D } nopass",
-                "deny",
-                "deny",
-                "permit setenv {}",
-                "permit nopass \\\n",
-            ]);
-            let who = self.pick(&whos);
-            let target = self.pick(&["", "", " as root", " as otto", " as 1002", " as \"root\""]);
-            let command = self.pick(&[
-                "",
-                "",
-                " cmd /bin/a",
-                " cmd /bin/a args",
-                " cmd /bin/a args x",
-                " cmd /bin/a args \"b c\"",
-                " cmd apk",
-                " cmd /bin/a args b\\ c",
-                " cmd /bin/z # args",
-                " cmd /bin/a args \"\"",
-            ]);
-            text.push_str(&format!("{action} {who}{target}{command}\n"));
-            if self.roll(6) == 0 {
-                text.push_str(&self.pick(&["\n", "# a comment \\\n", "  \t\n", "\\\n\n"]));
-            }
+fn config(dice: &mut Dice) -> String {
+    let whos = ["ava", "otto", "1002", ":wheel", ":dba", ":27", ":200", "nobody-here", "\"ava\"", "o\\tto"];
+    let mut text = String::new();
+    for _ in 0..=dice.roll(7) {
+        let action = dice.pick(&[
+            "permit",
+            "permit",
+            "permit nopass",
+            "permit persist",
+            "permit keepenv nolog",
+            "permit setenv { A -B C=$D } nopass",
+            "deny",
+            "deny",
+            "permit setenv {}",
+            "permit nopass \\\n",
+        ]);
+        let who = dice.pick(&whos);
+        let target = dice.pick(&["", "", " as root", " as otto", " as 1002", " as \"root\""]);
+        let command = dice.pick(&[
+            "",
+            "",
+            " cmd /bin/a",
+            " cmd /bin/a args",
+            " cmd /bin/a args x",
+            " cmd /bin/a args \"b c\"",
+            " cmd apk",
+            " cmd /bin/a args b\\ c",
+            " cmd /bin/z # args",
+            " cmd /bin/a args \"\"",
+        ]);
+        text.push_str(&format!("{action} {who}{target}{command}\n"));
+        if dice.roll(6) == 0 {
+            text.push_str(&dice.pick(&["\n", "# a comment \\\n", "  \t\n", "\\\n\n"]));
         }
-        text
     }
+    text
+}
 
-    /// One byte lost, doubled or replaced.
-    fn damage(&mut self, text: &str) -> String {
-        let mut bytes = text.as_bytes().to_vec();
-        let at = self.roll(bytes.len());
-        match self.roll(3) {
-            0 => drop(bytes.remove(at)),
-            1 => bytes.insert(at, bytes[at]),
-            _ => bytes[at] = b" \n{}\"\\#ap"[self.roll(9)],
-        }
-        String::from_utf8(bytes).unwrap()
+/// One byte lost, doubled or replaced.
+fn damage(dice: &mut Dice, text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let at = dice.roll(bytes.len());
+    match dice.roll(3) {
+        0 => drop(bytes.remove(at)),
+        1 => bytes.insert(at, bytes[at]),
+        _ => bytes[at] = b" \n{}\"\\#ap"[dice.roll(9)],
     }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn root(config: &str) -> TempDir {
@@ -186,9 +173,9 @@ fn who_may_do_what_is_what_doas_says() {
     let questions = USERS.len() * TARGETS.len() * COMMANDS.len();
     let (mut sound, mut refused) = (0, 0);
     for seed in 0..rounds(30) {
-        let mut dice = Dice(seed as u64);
-        let text = dice.config();
-        for config in [text.clone(), dice.damage(&text)] {
+        let mut dice = Dice::new(seed as u64);
+        let text = config(&mut dice);
+        for config in [text.clone(), damage(&mut dice, &text)] {
             *(if agree(&config) { &mut sound } else { &mut refused }) += 1;
         }
     }

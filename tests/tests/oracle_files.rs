@@ -8,23 +8,10 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use plumbline_tests::dice::Dice;
 use plumbline_tests::processes::{binary, run};
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// A small deterministic generator: the same tree at each run, so that a failure can be looked at again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-}
 
 /// A root with the machine's own account files and, under `tree`, some hundred files of every kind.
 fn root() -> TempDir {
@@ -34,7 +21,7 @@ fn root() -> TempDir {
     for name in ["etc/passwd", "etc/group"] {
         fs::copy(Path::new("/").join(name), folder.path().join(name)).unwrap();
     }
-    let mut dice = Dice(20_261_122);
+    let mut dice = Dice::new(20_261_122);
     let names = ["a", "conf", ".hidden", "name with blanks", "umlaut-ä", "-rf", "back`tick", "star*", "x.y.z"];
     for number in 0..300 {
         let below = match dice.roll(3) {

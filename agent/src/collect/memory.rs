@@ -1,9 +1,9 @@
 //! What the last cycle saw, so that a cycle in which nothing changed reads no file again and spawns no process.
 //!
-//! A probe's facts are taken over, from the spool where they lie, when every path it looked at still looks the same (inode, size, owner, times) and every
-//! question it asked has the same answer. Questions are asked anew each cycle, for their answers cost little, but for the
-//! loaded rules, which only a program can tell: it is asked when the kernel's generation id has changed. Legacy iptables
-//! has no such id and answers on an IP socket alone, so it is not asked here.
+//! A probe's facts are taken over, from the spool where they lie, when every path it looked at still looks the same
+//! (inode, size, owner, times) and every question it asked has the same answer. Questions are asked anew each cycle, for
+//! their answers cost little, but for the loaded rules, which only a program can tell: it is asked when the kernel's
+//! generation id has changed. Legacy iptables has no such id and answers on an IP socket alone, so it is not asked here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -45,9 +45,9 @@ pub(super) const MODULES: [&str; 14] = [
     "pam_unix.so",
     "pam_wheel.so",
 ];
-/// The folders whose homes are looked at.
 /// The most lines of one name that are told apart.
 const MAX_TWINS: usize = 20;
+/// The folders whose homes are looked at.
 const HOMES: [&str; 2] = ["/home", "/var/home"];
 
 /// Observes.
