@@ -25,20 +25,20 @@ pub struct Lz4<'h> {
     offset: u64,
     input: Vec<u8>,
     at: usize,
-    block: usize,
+    room: Vec<u8>,
     checksums: bool,
 }
 
 impl<'h> Lz4<'h> {
     /// The frame in the file at `path`.
     pub fn open(host: &'h dyn Host, path: &'h Path) -> Result<Self, Gap> {
-        let mut frame = Self { host, path, offset: 0, input: Vec::new(), at: 0, block: 0, checksums: false };
+        let mut frame = Self { host, path, offset: 0, input: Vec::new(), at: 0, room: Vec::new(), checksums: false };
         let head = frame.take(7)?.to_vec();
         let (flags, size) = (head.get(4).copied().unwrap_or(0), head.get(5).copied().unwrap_or(0) >> 4 & 7);
         if !head.starts_with(MAGIC) || flags >> 6 != 1 || size < 4 || flags & 1 == 1 {
             return Err(frame.malformed());
         }
-        frame.block = 1 << (8 + 2 * size);
+        frame.room = vec![0; 1 << (8 + 2 * size)];
         frame.checksums = flags & 0x10 != 0;
         if flags & 0x08 != 0 {
             frame.take(8)?;
@@ -53,20 +53,14 @@ impl<'h> Lz4<'h> {
             return Ok(false);
         }
         let (stored, length) = (size >> 31 == 1, (size & 0x7fff_ffff) as usize);
-        if length > self.block {
+        if length > self.room.len() {
             return Err(self.malformed());
         }
-        let most = self.block;
-        let whole = {
-            let bytes = self.take(length)?;
-            if stored {
-                out.extend_from_slice(bytes);
-                Some(())
-            } else {
-                decode(bytes, out, most)
-            }
-        };
-        whole.ok_or_else(|| self.malformed())?;
+        let from = self.fill(length)?;
+        let bytes = self.input.get(from..self.at).unwrap_or_default();
+        let decoded = if stored { Some(bytes) } else { decode(bytes, out, &mut self.room) };
+        let Some(decoded) = decoded else { return Err(self.malformed()) };
+        out.extend_from_slice(decoded);
         if self.checksums {
             self.take(4)?;
         }
@@ -79,6 +73,12 @@ impl<'h> Lz4<'h> {
     }
 
     fn take(&mut self, length: usize) -> Result<&[u8], Gap> {
+        let from = self.fill(length)?;
+        self.input.get(from..self.at).ok_or_else(|| Gap::new(GapKind::Failed, "lz4", "impossible"))
+    }
+
+    /// Where in the input the next `length` bytes begin; they end where it stands then.
+    fn fill(&mut self, length: usize) -> Result<usize, Gap> {
         if self.input.len() - self.at < length {
             self.input.drain(..self.at);
             self.at = 0;
@@ -93,7 +93,7 @@ impl<'h> Lz4<'h> {
         }
         let from = self.at;
         self.at += length;
-        self.input.get(from..self.at).ok_or_else(|| Gap::new(GapKind::Failed, "lz4", "impossible"))
+        Ok(from)
     }
 
     fn malformed(&self) -> Gap {
@@ -101,16 +101,13 @@ impl<'h> Lz4<'h> {
     }
 }
 
-/// One block of at most `most` bytes behind what `out` holds, to which it may refer.
-fn decode(input: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
-    let before = out.len();
-    out.resize(before + most, 0);
-    let (history, room) = out.split_at_mut_checked(before)?;
+/// One block, decoded into `room`; it may refer to `history`. The room is the frame's own: writers of frames end blocks early, so
+/// that clearing room for a whole one each time cost more than decoding.
+fn decode<'r>(input: &[u8], history: &[u8], room: &'r mut [u8]) -> Option<&'r [u8]> {
     // Kept a call: inlined here, where code is built for size, it takes three times the instructions.
     let decompress: Decompress = black_box(decompress_into_with_dict);
     let length = decompress(input, room, history).ok()?;
-    out.truncate(before + length);
-    Some(())
+    room.get(..length)
 }
 
 #[cfg(test)]
