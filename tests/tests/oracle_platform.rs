@@ -139,3 +139,52 @@ fn the_system_is_as_a_shell_reads_it() {
     }
     println!("the shell: {0} of {0} agreed", texts.len());
 }
+
+#[test]
+fn the_ids_and_the_memory_of_this_machine_are_as_its_own_tools_say() {
+    let seen = facts(None);
+    let boot = said("sysctl", &["-n", "kernel.random.boot_id"]);
+    assert_eq!(seen["state"]["boot"], boot.as_str());
+    // The machine id itself stays on the host (machine-id(5)): what is told is made of it.
+    let told = "if [ -s /etc/machine-id ]; then printf 'plumbline\\0%s' \"$(cat /etc/machine-id)\" | sha256sum | cut -c1-32; else echo none; fi";
+    assert_eq!(seen["items"]["machine-id"], said("sh", &["-c", told]).as_str());
+    let free = said("free", &["-k"]);
+    let kib: u64 = free
+        .lines()
+        .find_map(|line| line.strip_prefix("Mem:"))
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mib = (kib / 1024 + 128) / 256 * 256;
+    assert_eq!(seen["state"]["memory"], mib.to_string().as_str(), "{free}");
+    let model = said("lscpu", &[]);
+    let model = model.lines().find_map(|line| line.strip_prefix("Model name:")).unwrap_or_default().trim();
+    assert_eq!(seen["state"]["processor"].as_str().unwrap_or_default(), model);
+    println!("sysctl, sha256sum, free and lscpu: 4 of 4 agreed");
+}
+
+#[test]
+fn a_machine_id_is_none_until_it_is_set() {
+    let root = TempDir::with_prefix("plumbline-machine-").unwrap();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let file = root.path().join("etc/machine-id");
+    let told = || facts(Some(root.path()))["items"]["machine-id"].clone();
+    assert_eq!(told(), "none");
+    fs::write(&file, "uninitialized\n").unwrap();
+    assert_eq!(told(), "none");
+    // systemd's own tool makes one, and another for the next image.
+    let mut made = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        fs::remove_file(&file).unwrap();
+        run(Command::new("systemd-machine-id-setup").arg("--root").arg(root.path())).ok();
+        let id = fs::read_to_string(&file).unwrap();
+        let (told, id) = (told().as_str().unwrap().to_owned(), id.trim().to_owned());
+        assert!(told.len() == 32 && told != id, "{told} {id}");
+        made.insert(id);
+        made.insert(told);
+    }
+    println!("systemd-machine-id-setup: {} ids of 2 machines", made.len());
+}
