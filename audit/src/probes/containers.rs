@@ -25,7 +25,7 @@
 //! - `privileged`: it is root on the host in all but name.
 //! - `host`: which of the host's own namespaces it is in: `network`, `pid`, `ipc`, `user`, `uts`.
 //! - `binds`: what of the host is mounted in it, `:ro` where it cannot write; volumes that the engine keeps do not count.
-//! - `added`: capabilities beyond the engine's own. `devices`: of the host's.
+//! - `added`: capabilities beyond the engine's own. `devices`: of the host's, Podman's by their names inside.
 //! - `unconfined`: a protection that was switched off: `seccomp`, `apparmor`, `label`.
 //!
 //! `docker-daemon`: what `/etc/docker/daemon.json` says, as `KEY: VALUE`; values of keys that may hold secrets (proxies) are not shown.
@@ -64,7 +64,8 @@
 //! Podman's own database (`db.sql`, or BoltDB before 5): what it tells of privilege is taken from the container's OCI configuration
 //! instead, written when it last started; one that never started shows name and image alone. Containers of users without
 //! privilege, under their home folders. Kubernetes and containerd's own. Incus keeps its containers in a database: only their names are
-//! seen. A Docker whose `data-root` is elsewhere is a gap. Whether a container is running, but for Docker's.
+//! seen. A Docker whose `data-root` is elsewhere is a gap. Whether a container is running, but for Docker's. What a file named by
+//! `lxc.include` adds to a container of LXC.
 
 mod docker;
 mod expect;

@@ -126,11 +126,21 @@ fn container(config: &Value) -> Container {
         if word(mount, "type") != "bind" || !source.starts_with('/') || OWN.iter().any(|own| source.starts_with(own)) {
             continue;
         }
+        // What the host's IPC namespace brings with it, which `host` says already.
+        let shared = ["/dev/shm", "/dev/mqueue"].contains(&source) && word(mount, "destination") == source;
+        if shared && seen.host.contains("ipc") {
+            continue;
+        }
         let read_only = words(mount, "options").any(|option| option == "ro");
         seen.binds.insert(short(&format!("{source}{}", if read_only { ":ro" } else { "" })));
     }
-    if config.pointer("/linux/seccomp").is_none() && !seen.privileged {
-        seen.unconfined.insert("seccomp".into());
+    // A privileged one is given them all, which `privileged` says already.
+    if !seen.privileged {
+        let devices = config.pointer("/linux/devices").and_then(Value::as_array);
+        seen.devices.extend(devices.into_iter().flatten().map(|device| short(word(device, "path"))));
+        if config.pointer("/linux/seccomp").is_none() {
+            seen.unconfined.insert("seccomp".into());
+        }
     }
     seen
 }
