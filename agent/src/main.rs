@@ -8,6 +8,7 @@ mod collect;
 mod config;
 mod durable;
 mod identity;
+mod instance;
 mod key;
 mod live;
 mod record;

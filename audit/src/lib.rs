@@ -24,6 +24,7 @@ pub mod facts;
 pub mod finding;
 pub mod glob;
 pub mod host;
+pub mod instance;
 pub mod lifecycle;
 pub mod netlink;
 pub mod probe;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::duration::Length;
+use crate::instance::Evidence;
 use crate::seal::Statement;
 
 /// The identity of a host, given by the collector at enrolment: 32 hexadecimal digits.
@@ -146,6 +147,10 @@ pub struct Enrolment {
     pub machine: Option<String>,
     /// The operating system, for people.
     pub system: String,
+    /// Which cloud instance it is, where it is one that could tell. Left out otherwise, so that a collector which does not
+    /// know of it yet enrols every other host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Evidence>,
     /// The host's clock.
     pub time: DateTime<Utc>,
 }

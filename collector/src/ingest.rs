@@ -6,6 +6,7 @@ pub mod link;
 
 use audit::api::Enrolled;
 use audit::digest::Digest;
+use audit::instance::{Evidence, Instance};
 use audit::report::{Enrolment, HostId, Manifest, Receipt, Report};
 use audit::seal::{self, Verified};
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use crate::quota::Over;
 use crate::store::chain::{self, Kind};
 use crate::store::hosts::{self, Newcomer, State};
 use crate::store::reports::{self, Arrival};
-use crate::store::{Conn, Store, audit_log, backup, dropped, facts, tokens};
+use crate::store::{Conn, Store, audit_log, backup, dropped, facts, instances, tokens};
 use link::{Link, Neighbours};
 
 /// The most probes one manifest may name, and the longest name of one.
@@ -46,11 +47,17 @@ pub async fn enrol(app: &App, envelope: &[u8], now: DateTime<Utc>) -> Result<Enr
     if stated.machine.as_ref().is_some_and(|machine| machine.len() > MAX_LABEL) {
         return Err(Refusal::Invalid(format!("a machine id is at most {MAX_LABEL} bytes")));
     }
-    let host = admit(&app.store, stated, now).await?;
+    let instance = stated.instance.as_ref().map(Evidence::instance).transpose().map_err(Refusal::Invalid)?;
+    let host = admit(&app.store, stated, instance.as_ref(), now).await?;
     Ok(Enrolled { host, receipt_key: hexadecimal(app.receipt_key.verifying_key().as_bytes()) })
 }
 
-async fn admit(store: &Store, stated: &Enrolment, now: DateTime<Utc>) -> Result<HostId, Refusal> {
+async fn admit(
+    store: &Store,
+    stated: &Enrolment,
+    instance: Option<&Instance>,
+    now: DateTime<Utc>,
+) -> Result<HostId, Refusal> {
     let mut db = store.write().await?;
     let Some(grant) = tokens::take(&mut db, &stated.token, now).await? else {
         // The answer to an enrolment may have been lost on the way: the same key with the same token gets it again.
@@ -69,8 +76,12 @@ async fn admit(store: &Store, stated: &Enrolment, now: DateTime<Utc>) -> Result<
         system: &stated.system,
         public_key: &stated.key,
         grant: &grant,
+        instance,
     };
     hosts::add(&mut db, &newcomer, now).await?;
+    if let Some(evidence) = &stated.instance {
+        instances::add(&mut db, &id, evidence).await?;
+    }
     tokens::used_by(&mut db, &stated.token, id.as_str()).await?;
     let detail = format!("{} in {}", stated.name, grant.environment);
     audit_log::note(&mut db, now, "collector", "enrol", id.as_str(), &detail).await?;

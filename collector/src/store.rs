@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod facts;
 pub mod findings;
 pub mod hosts;
+pub mod instances;
 pub mod known;
 pub mod outbox;
 pub mod pages;

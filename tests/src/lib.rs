@@ -12,6 +12,7 @@ pub mod debian;
 pub mod dice;
 pub mod disk;
 pub mod http;
+pub mod metadata;
 pub mod netns;
 pub mod nspawn;
 pub mod processes;

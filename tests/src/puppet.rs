@@ -178,6 +178,7 @@ pub fn enrolment(token: &str, name: &str, key: &SigningKey) -> Vec<u8> {
         name: name.into(),
         machine: None,
         system: "Debian GNU/Linux 12 (bookworm)".into(),
+        instance: None,
         time: Utc::now(),
     };
     seal::seal(enrolment, key).unwrap().bytes

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use audit::api::{ENROL, Enrolled};
 use audit::host::Host as _;
+use audit::instance::Evidence;
 use audit::report::Enrolment;
 use audit::seal;
 use chrono::{SubsecRound as _, Utc};
 use clap::Args;
+use reqwest::Url;
 
 use super::{Usage, given, printer, safe_text};
 use crate::client::Client;
@@ -20,7 +22,7 @@ use crate::identity::Identity;
 use crate::live::Live;
 use crate::spool::Head;
 use crate::state::State;
-use crate::{key, state};
+use crate::{instance, key, state};
 
 /// Enrol this host with a collector, by a one-time token.
 ///
@@ -50,6 +52,10 @@ pub(super) struct Enroll {
     /// The configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where to ask which EC2 instance this is, if its firmware says that it is one. For tests alone: real instances all find
+    /// it at the same link-local address.
+    #[arg(long, value_name = "URL", env = "PLUMBLINE_INSTANCE_METADATA", default_value = instance::SERVICE, value_parser = instance::service)]
+    instance_metadata: Url,
     /// Enrol anew: a new key and a new identity. What was spooled under the old one is set aside.
     #[arg(long)]
     force: bool,
@@ -72,12 +78,14 @@ impl Enroll {
         state.create()?;
         self.refuse_twice(&state)?;
         let key = if self.force { key::fresh()? } else { key::load(&state)?.map_or_else(|| key::make(&state), Ok)? };
+        let instance = instance::ask(&host, &self.instance_metadata);
         let enrolment = Enrolment {
             token,
             key: key::public_text(&key.verifying_key()),
             name: host.name(),
             machine: machine(&host),
             system: host.system(),
+            instance: instance.as_ref().and_then(|asked| asked.as_ref().ok()).cloned(),
             time: Utc::now().trunc_subsecs(0),
         };
         let sealed = seal::seal(enrolment, &key)?;
@@ -106,6 +114,7 @@ impl Enroll {
             safe_text::line(&identity.collector),
             identity.fingerprint()?
         ))?;
+        printer::print(&told(instance.as_ref()))?;
         Ok(0)
     }
 
@@ -134,6 +143,20 @@ impl Enroll {
             ),
             None => Ok(()),
         }
+    }
+}
+
+/// Which instance the collector was told this is, or why it was told of none.
+fn told(instance: Option<&anyhow::Result<Evidence>>) -> String {
+    match instance {
+        None => String::new(),
+        Some(Ok(evidence)) => match evidence.instance() {
+            Ok(instance) => {
+                format!("instance {} of account {} in {}\n", instance.id, instance.account, instance.region)
+            }
+            Err(why) => format!("no instance identity: {why}\n"),
+        },
+        Some(Err(why)) => format!("no instance identity: {}\n", safe_text::line(&format!("{why:#}"))),
     }
 }
 
@@ -187,6 +210,7 @@ mod tests {
             state: state.to_owned(),
             root: None,
             config: None,
+            instance_metadata: instance::service(instance::SERVICE).unwrap(),
             force: false,
         };
         change(&mut enroll);

@@ -49,7 +49,7 @@
 //!
 //! What only the processor's own instructions tell (`cpuid`): KVM under a QEMU without its name in DMI is `vm-other` or `qemu`. A container
 //! whose manager leaves no file. A virtual machine is not told from a bare-metal instance of Amazon by its firmware. The identity of a cloud
-//! instance.
+//! instance: `plumbline enroll` asks EC2 for it, once.
 
 mod hardware;
 mod virtualisation;

@@ -1,6 +1,7 @@
 //! `host` and `findings`: hosts, and what the baseline says of them.
 
 use audit::finding::{Finding, Status};
+use audit::instance::Instance;
 use clap::Subcommand;
 
 use super::client::{Collector, path};
@@ -107,6 +108,10 @@ fn show(shown: Shown) -> std::io::Result<()> {
     let host = &shown.host;
     printer::line(&format!("{} ({}), {} in {}", host.name, host.id, host.state.name(), host.environment))?;
     printer::line(&format!("{}; report {} of {} judged", host.system, host.judged_sequence, host.head_sequence))?;
+    if let Some(instance) = &host.instance {
+        let Instance { id, account, region, image } = instance;
+        printer::line(&format!("says it is instance {id} of account {account} in {region}, from image {image}"))?;
+    }
     if let Some(since) = host.silent_since {
         printer::line(&format!("silent: nothing came since {}", printer::instant(since)))?;
     }

@@ -2,6 +2,7 @@
 
 use audit::digest::Digest;
 use audit::finding::{Finding, Summary};
+use audit::instance::Evidence;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -17,7 +18,7 @@ use crate::store::accounts::Role;
 use crate::store::chain::{self, ChainFinding};
 use crate::store::findings::Deviation;
 use crate::store::hosts::{self, Host};
-use crate::store::{audit_log, drifts, reports, silences};
+use crate::store::{audit_log, drifts, instances, reports, silences};
 
 /// `GET /api/v1/hosts`
 pub async fn list(
@@ -38,6 +39,9 @@ pub struct Shown {
     /// The host.
     #[serde(flatten)]
     pub host: Host,
+    /// What it showed for the cloud instance it said it is, as given; verified by nobody here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_evidence: Option<Evidence>,
     /// How many findings there are of each status.
     pub summary: Summary,
     /// Deviations, newest first.
@@ -55,6 +59,7 @@ pub async fn show(State(app): State<App>, caller: Caller, Path(name): Path<Strin
     let host = hosts::named_by_person(&mut db, &name).await?;
     let filter = drifts::Filter { host: Some(host.id.clone()), open: true, ..drifts::Filter::default() };
     Ok(Json(Shown {
+        instance_evidence: instances::find(&mut db, &host.id).await?,
         summary: crate::store::findings::summary(&mut db, &host.id).await?,
         deviations: crate::store::findings::history_of(&mut db, &host.id, 100).await?,
         chain: chain::of_host(&mut db, &host.id, 100).await?,

@@ -149,6 +149,7 @@ pub(crate) fn enrolment(key: &SigningKey, token: &str, name: &str) -> Vec<u8> {
         name: name.into(),
         machine: None,
         system: "Debian GNU/Linux 12 (bookworm)".into(),
+        instance: None,
         time: Utc::now(),
     };
     seal(enrolment, key).unwrap().bytes

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "runs", include_str!("../../migrations/sqlite/0004_runs.sql")),
     (5, "restored", include_str!("../../migrations/sqlite/0005_restored.sql")),
     (6, "verifiable", include_str!("../../migrations/sqlite/0006_verifiable.sql")),
+    (7, "instances", include_str!("../../migrations/sqlite/0007_instances.sql")),
 ];
 
 /// The writer's pool of one, and the readers' pool.

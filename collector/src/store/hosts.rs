@@ -1,6 +1,7 @@
 //! Hosts: who they are, where they work, how far their reports are received and judged.
 
 use audit::digest::Digest;
+use audit::instance::Instance;
 use audit::report::HostId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ pub struct Host {
     pub environment: Environment,
     /// What it does; from its enrolment token.
     pub roles: Vec<String>,
+    /// Which cloud instance it said it is when it enrolled, if it said so.
+    #[serde(default)]
+    pub instance: Option<Instance>,
     /// Where it stands.
     pub state: State,
     /// When it enrolled.
@@ -100,13 +104,15 @@ pub struct Newcomer<'a> {
     pub public_key: &'a str,
     /// What its token grants.
     pub grant: &'a Grant,
+    /// Which cloud instance it says it is.
+    pub instance: Option<&'a Instance>,
 }
 
 /// Enrols a host, pending.
 pub async fn add(db: &mut Conn, host: &Newcomer<'_>, now: DateTime<Utc>) -> Result<(), Refusal> {
     let added = sqlx::query(
-        "INSERT INTO hosts (id, name, machine, system, public_key, environment, roles, state, enrolled)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8)",
+        "INSERT INTO hosts (id, name, machine, system, public_key, environment, roles, state, enrolled, instance)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9)",
     )
     .bind(host.id.as_str())
     .bind(host.name)
@@ -116,6 +122,7 @@ pub async fn add(db: &mut Conn, host: &Newcomer<'_>, now: DateTime<Utc>) -> Resu
     .bind(host.grant.environment.name())
     .bind(serde_json::to_string(&host.grant.roles)?)
     .bind(micros(now))
+    .bind(host.instance.map(serde_json::to_string).transpose()?)
     .execute(&mut *db)
     .await;
     match added {
@@ -235,6 +242,7 @@ fn host(row: Row) -> Result<Host, Refusal> {
         (None, _) | (_, None) => None,
     };
     let judged_report: Option<String> = row.try_get("judged_report")?;
+    let instance: Option<String> = row.try_get("instance")?;
     Ok(Host {
         id: parsed(row.try_get("id")?)?,
         name: row.try_get("name")?,
@@ -243,6 +251,7 @@ fn host(row: Row) -> Result<Host, Refusal> {
         public_key: row.try_get("public_key")?,
         environment: named(row.try_get("environment")?)?,
         roles: serde_json::from_str(row.try_get("roles")?)?,
+        instance: instance.as_deref().map(serde_json::from_str).transpose()?,
         state: named(row.try_get("state")?)?,
         enrolled: instant(row.try_get("enrolled")?)?,
         inspected: maybe_instant(row.try_get("inspected")?)?,
@@ -267,7 +276,15 @@ pub(crate) mod testing {
         let id: HostId = digit.to_string().repeat(32).try_into().unwrap();
         let grant = Grant { environment: Environment::Production, roles: vec!["web".into()] };
         let key = digit.to_string().repeat(64);
-        let newcomer = Newcomer { id: &id, name, machine: None, system: "Debian", public_key: &key, grant: &grant };
+        let newcomer = Newcomer {
+            id: &id,
+            name,
+            machine: None,
+            system: "Debian",
+            public_key: &key,
+            grant: &grant,
+            instance: None,
+        };
         add(db, &newcomer, at(0)).await.unwrap();
         id
     }
@@ -299,8 +316,15 @@ mod tests {
         let id: HostId = "b".repeat(32).try_into().unwrap();
         let grant = Grant { environment: Environment::Production, roles: Vec::new() };
         let [known, fresh] = ["a", "b"].map(|digit| digit.repeat(64));
-        let mut host =
-            Newcomer { id: &id, name: "web-2", machine: None, system: "", public_key: &known, grant: &grant };
+        let mut host = Newcomer {
+            id: &id,
+            name: "web-2",
+            machine: None,
+            system: "",
+            public_key: &known,
+            grant: &grant,
+            instance: None,
+        };
         assert!(matches!(add(&mut db, &host, at(0)).await, Err(Refusal::Conflict(_))));
         (host.name, host.public_key) = ("", &fresh);
         assert!(matches!(add(&mut db, &host, at(0)).await, Err(Refusal::Invalid(_))));
