@@ -76,6 +76,11 @@ impl RealHost {
         host
     }
 
+    /// Its root, for `--root`: through init's view of it, as the overlay is mounted in its namespace alone.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.init))
+    }
+
     /// Its address on the switch.
     pub fn address(&self) -> &str {
         &self.address
@@ -112,8 +117,7 @@ impl RealHost {
     /// Writes a file inside.
     #[track_caller]
     pub fn write(&self, path: &str, content: &[u8]) {
-        // Through init's view of its root: the overlay is mounted in its namespace alone.
-        let path = PathBuf::from(format!("/proc/{}/root", self.init)).join(path.trim_start_matches('/'));
+        let path = self.root().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }

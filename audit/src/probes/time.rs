@@ -88,6 +88,7 @@
 //!   timesyncd's compiled-in list, and servers a network link hands to timesyncd until it uses one.
 //! - Whether a source tells the truth. That is what several sources are for.
 
+mod capabilities;
 mod chrony_conf;
 mod chrony_reply;
 mod config;

@@ -87,7 +87,7 @@ fn half(bytes: Option<&[u8]>) -> Option<u16> {
 }
 
 /// By number, from linux/capability.h.
-pub(super) const NAMES: [&str; 41] = [
+pub(in crate::probes) const NAMES: [&str; 41] = [
     "chown",
     "dac_override",
     "dac_read_search",

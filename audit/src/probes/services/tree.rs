@@ -261,13 +261,25 @@ impl<'a> Tree<'a> {
         Some((number, self.folders.get(number)?.units.get(name)?))
     }
 
-    /// The drop-ins of a unit and of its template, as systemd reads them: by their names, of equal names the unit's own.
+    /// The drop-ins of a unit as systemd reads them, by their names: of equal names the stronger folder's, and within
+    /// one folder the unit's own, its template's, those of its prefixes (`a-b-.service.d`, `a-.service.d`), its type's
+    /// (`service.d`).
     pub(in crate::probes) fn drop_ins_of(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
         let template = names::template(name);
-        let mut files = BTreeMap::new();
-        for of in [Some(name), template.as_deref()].into_iter().flatten() {
+        let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+        let prefix = stem.split('@').next().unwrap_or(stem);
+        let prefixes = prefix.rmatch_indices('-').filter_map(|(at, _)| prefix.get(..=at));
+        let prefixes: Vec<String> =
+            prefixes.filter(|start| *start != prefix).map(|start| format!("{start}.{kind}")).collect();
+        let folder = |path: &Path| FOLDERS.iter().position(|(folder, _)| path.starts_with(folder));
+        let mut files: BTreeMap<&String, &PathBuf> = BTreeMap::new();
+        let own = [Some(name), template.as_deref()].into_iter().flatten();
+        for of in own.chain(prefixes.iter().map(String::as_str)).chain([kind]) {
             for (file, path) in self.drop_ins.get(of).into_iter().flatten() {
-                files.entry(file).or_insert(path);
+                let known = files.entry(file).or_insert(path);
+                if folder(path) < folder(known) {
+                    *known = path;
+                }
             }
         }
         files.into_values()

@@ -41,6 +41,8 @@ fn units_hold_the_capability_where_they_are_not_roots() {
         "User=a\nAmbientCapabilities=CAP_KILL cap_sys_time\n",
         "DynamicUser=yes\nAmbientCapabilities=CAP_SYS_TIME\n",
         "User=a\nAmbientCapabilities=~\n",
+        "User=a\nAmbientCapabilities=~CAP_KILL\nProtectClock=no\n",
+        "User=a\nAmbientCapabilities=CAP_SYS_TIME\nCapabilityBoundingSet=CAP_KILL\nCapabilityBoundingSet=CAP_SYS_TIME\n",
     ] {
         assert_eq!(setters(&unit(yes)), ["unit:x.service"], "{yes}");
     }
@@ -48,6 +50,8 @@ fn units_hold_the_capability_where_they_are_not_roots() {
         "AmbientCapabilities=CAP_SYS_TIME\n",
         "User=root\nAmbientCapabilities=CAP_SYS_TIME\n",
         "User=a\nCapabilityBoundingSet=CAP_SYS_TIME\n",
+        "User=a\nAmbientCapabilities=CAP_SYS_TIME\nCapabilityBoundingSet=~CAP_SYS_TIME\n",
+        "User=a\nAmbientCapabilities=CAP_SYS_TIME\nProtectClock=yes\n",
         "User=a\nAmbientCapabilities=CAP_SYS_TIME\nAmbientCapabilities=\n",
         "User=a\nAmbientCapabilities=CAP_SYS_TIME\nAmbientCapabilities=~CAP_SYS_TIME\n",
     ] {
@@ -57,6 +61,15 @@ fn units_hold_the_capability_where_they_are_not_roots() {
         .file("/etc/systemd/system/x.service.d/a.conf", "[Service]\nAmbientCapabilities=CAP_SYS_TIME\n");
     assert_eq!(setters(&more), ["unit:x.service"]);
     assert_eq!(wrong(&more, "['unit:x.*']"), []);
+    // What stands for all services counts too; of equal names the stronger folder's file does.
+    let all = more.clone().file("/usr/lib/systemd/system/service.d/b.conf", "[Service]\nProtectClock=yes\n");
+    assert_eq!(setters(&all), [""; 0]);
+    let hidden = all.file("/etc/systemd/system/x.service.d/b.conf", "");
+    assert_eq!(setters(&hidden), ["unit:x.service"]);
+    let folders = unit("User=a\n")
+        .file("/usr/lib/systemd/system/x.service.d/a.conf", "[Service]\nAmbientCapabilities=CAP_SYS_TIME\n")
+        .file("/etc/systemd/system/service.d/a.conf", "");
+    assert_eq!(setters(&folders), [""; 0]);
 }
 
 #[test]

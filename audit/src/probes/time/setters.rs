@@ -3,7 +3,7 @@
 //! Looked at only where a rule asks `set_by`:
 //!
 //! - `setter:unit:NAME`: a service that runs as another user than root with `CAP_SYS_TIME` in its `AmbientCapabilities=`
-//!   (systemd.exec(5)). A daemon that starts as root and drops its rights is root's.
+//!   and not out of its `CapabilityBoundingSet=`, as `ProtectClock=` takes it (systemd.exec(5)). A daemon that starts as root and drops its rights is root's.
 //! - `setter:file:PATH`: a program whose file carries `cap_sys_time` (capabilities(7)), in the usual folders.
 //! - `setter:sudo:WHO`: a rule of sudo or doas for a program that sets the clock, unless its fixed arguments only ask.
 //! - `setter:polkit:WHO`: who needs no administrator's password for `org.freedesktop.timedate1.set-time` or `set-ntp`.
@@ -14,6 +14,7 @@
 
 use std::path::Path;
 
+use super::capabilities::{Capabilities, is_yes};
 use super::{Item, State};
 use crate::change::Pattern;
 use crate::facts::{Facts, Observed};
@@ -119,33 +120,25 @@ fn unit(tree: &tree::Tree<'_>, name: &str) -> Result<Option<String>, Gap> {
         return Ok(None);
     };
     let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
-    let (mut user, mut dynamic, mut holds) = (String::new(), false, false);
+    let (mut user, mut dynamic, mut ambient) = (String::new(), false, Capabilities::NONE);
+    let (mut bound, mut protected) = (Capabilities::ALL, false);
     for file in std::iter::once(tree.host.read(&path)).chain(drop_ins) {
         let file = file?;
         for (_, key, value) in settings(&String::from_utf8_lossy(&file)).filter(|(section, ..)| *section == "Service") {
             match key {
                 "User" => user = value,
-                "DynamicUser" => {
-                    dynamic = ["1", "yes", "true", "on", "y", "t"].contains(&value.to_ascii_lowercase().as_str())
-                }
-                "AmbientCapabilities" => holds = ambient(&value, holds),
+                "DynamicUser" => dynamic = is_yes(&value, dynamic),
+                "ProtectClock" => protected = is_yes(&value, protected),
+                "AmbientCapabilities" => ambient = ambient.with(&value, Capabilities::NONE),
+                "CapabilityBoundingSet" => bound = bound.with(&value, Capabilities::ALL),
                 _ => {}
             }
         }
     }
     let root = !dynamic && matches!(user.as_str(), "" | "root" | "0");
     let user = if user.is_empty() { "a user of its own" } else { &user };
+    let holds = ambient.set_time() && bound.set_time() && !protected;
     Ok((holds && !root).then(|| format!("runs as {user} with CAP_SYS_TIME")))
-}
-
-/// Whether `CAP_SYS_TIME` is held after one more `AmbientCapabilities=`: empty takes all away, `~` those it names.
-fn ambient(value: &str, held: bool) -> bool {
-    if value.is_empty() {
-        return false;
-    }
-    let (inverted, names) = value.strip_prefix('~').map_or((false, value), |names| (true, names));
-    let named = names.split_whitespace().any(|name| name.eq_ignore_ascii_case("CAP_SYS_TIME"));
-    if inverted { (held || names.is_empty()) && !named } else { held || named }
 }
 
 fn programs(host: &dyn Host, items: &mut Observed<Item>) {
