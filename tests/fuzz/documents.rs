@@ -8,6 +8,7 @@ use audit::change::{ItemPattern, Pattern};
 use audit::evaluate::{evaluate, observe};
 use audit::facts::FactSet;
 use audit::host::Recorded;
+use audit::instance::Evidence;
 use audit::lifecycle::{Lifecycles, import};
 use audit::probe::Context;
 use audit::probes;
@@ -34,12 +35,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(all: impl Into<String>, kind: impl Into<String>) -> Self {
+    pub fn new(all: impl Into<String>, kind: impl Into<String>) -> Self {
         Self { all: all.into(), kind: kind.into(), wrong: None }
     }
 
     /// Of a document that was refused: a complaint is for people, and short.
-    fn refused(why: impl std::fmt::Display) -> Self {
+    pub fn refused(why: impl std::fmt::Display) -> Self {
         let all = why.to_string();
         let kind: String = all
             .lines()
@@ -157,6 +158,18 @@ pub fn statement(case: &[u8]) -> Answer {
         read.iter().map(|one| one.as_ref().map_or_else(|why| why.to_string(), |_| "read".into())).collect();
     let kind: String = kind.join(" ").chars().filter(char::is_ascii_lowercase).take(60).collect();
     Answer::new(read.into_iter().map(|one| one.unwrap_or_default()).collect::<String>(), kind)
+}
+
+/// What a cloud's metadata service says of an instance: its document and its signature.
+pub fn instance_identity(case: &[u8]) -> Answer {
+    let [document, signature] = pieces(case);
+    match Evidence::new(document.to_vec(), (!signature.is_empty()).then(|| signature.to_vec())) {
+        Err(why) => Answer::refused(why),
+        Ok(evidence) => {
+            let instance = evidence.instance().unwrap();
+            Answer::new(serde_json::to_string(&instance).unwrap(), "read")
+        }
+    }
 }
 
 /// Facts as a host sends them, to be judged at the collector: a probe's name, its items, its state.

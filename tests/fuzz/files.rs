@@ -32,6 +32,39 @@ pub fn sudoers(case: &[u8]) -> Recorded {
         .file("/etc/sudoers.local", case)
 }
 
+/// The case beside a file that is well, read before it.
+pub fn doas(case: &[u8]) -> Recorded {
+    let [own, more] = pieces(case);
+    Recorded::new()
+        .file("/etc/passwd", PASSWD)
+        .file("/etc/group", GROUP)
+        .file("/etc/doas.conf", own)
+        .file("/etc/doas.d/10-own.conf", "permit :wheel\n")
+        .file("/etc/doas.d/20-more.conf", more)
+}
+
+/// Rules, an authority file and its configuration of before polkit 106, each the case or a piece of it.
+pub fn polkit(case: &[u8]) -> Recorded {
+    let [rules, authority, settings] = pieces(case);
+    Recorded::new()
+        .file("/etc/passwd", PASSWD)
+        .file("/etc/group", GROUP)
+        .file("/etc/polkit-1/rules.d/49-own.rules", rules)
+        .file("/usr/share/polkit-1/rules.d/50-default.rules", case)
+        .file("/etc/polkit-1/localauthority/50-local.d/own.pkla", authority)
+        .file("/etc/polkit-1/localauthority.conf.d/51-own.conf", settings)
+}
+
+/// Who may set the clock by the rules, and by the action's own defaults.
+pub fn polkit_actions(case: &[u8]) -> Recorded {
+    let [action, rules] = pieces(case);
+    Recorded::new()
+        .file("/etc/passwd", PASSWD)
+        .file("/etc/group", GROUP)
+        .file("/usr/share/polkit-1/actions/org.freedesktop.timedate1.policy", action)
+        .file("/etc/polkit-1/rules.d/49-own.rules", rules)
+}
+
 pub fn accounts(case: &[u8]) -> Recorded {
     let [passwd, group, shadow] = pieces(case);
     Recorded::new()

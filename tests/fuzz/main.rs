@@ -13,6 +13,7 @@ mod engine;
 mod files;
 mod memory;
 mod mutate;
+mod packaged;
 mod probing;
 
 use documents::Reading;
@@ -55,6 +56,9 @@ targets! {
         distro_info: eol, files::distro_info;
         sudoers: admins, files::sudoers;
         admins_accounts: admins, files::accounts;
+        doas: admins, files::doas;
+        polkit: admins, files::polkit;
+        polkit_actions: time, files::polkit_actions;
         authorized_keys: admins, files::authorized_keys;
         accounts: accounts, files::accounts;
         login_settings: accounts, files::login_settings;
@@ -105,6 +109,9 @@ targets! {
         statement: documents::statement;
         facts: documents::facts;
         recording: documents::recording;
+        instance_identity: documents::instance_identity;
+        dpkg_sums: packaged::dpkg_sums;
+        rpm_sums: packaged::rpm_sums;
         versions: documents::versions;
         change_record: documents::change_record;
     }
