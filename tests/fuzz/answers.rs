@@ -2,7 +2,7 @@
 
 use audit::host::{Question, Recorded};
 
-use crate::databases::pieces;
+use crate::databases::{at_most, pieces};
 use crate::files;
 
 pub fn clock(case: &[u8]) -> Recorded {
@@ -35,6 +35,8 @@ pub fn nft(case: &[u8]) -> Recorded {
 
 /// Rules of iptables, which nft shows with extensions it does not know.
 pub fn iptables(case: &[u8]) -> Recorded {
+    // What the agent takes of a program's answer.
+    let case = at_most(case, 16 * 1024 * 1024);
     firewall()
         .answer(Question::NftRuleset, r#"{"nftables": []}"#)
         .answer(Question::IptablesNft, case)

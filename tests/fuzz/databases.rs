@@ -2,6 +2,11 @@
 
 use audit::host::{Question, Recorded};
 
+/// As much of a case as a living host ever answers.
+pub fn at_most(case: &[u8], most: usize) -> &[u8] {
+    &case[..case.len().min(most)]
+}
+
 /// The pieces of a case between lines of `=====`: for what reads several files that belong together.
 pub fn pieces<const N: usize>(case: &[u8]) -> [&[u8]; N] {
     const BETWEEN: &[u8] = b"\n=====\n";

@@ -7,7 +7,7 @@ use audit::baseline::{Baseline, origin};
 use audit::change::{ItemPattern, Pattern};
 use audit::evaluate::{evaluate, observe};
 use audit::facts::FactSet;
-use audit::host::Recorded;
+use audit::host::{MAX_TEXT, Recorded};
 use audit::instance::Evidence;
 use audit::lifecycle::{Lifecycles, import};
 use audit::probe::Context;
@@ -17,7 +17,7 @@ use audit::seal;
 use audit::version::{DpkgVersion, RpmVersion, alpm, apk};
 use ed25519_dalek::SigningKey;
 
-use crate::databases::{dpkg_status, pieces, text};
+use crate::databases::{at_most, dpkg_status, pieces, text};
 use crate::engine::{Said, Target};
 use crate::probing::{lifecycles, now, rules};
 
@@ -97,7 +97,8 @@ pub fn baseline(case: &[u8]) -> Answer {
 }
 
 pub fn assertion(case: &[u8]) -> Answer {
-    let [asked, message] = pieces(case);
+    // It stands in a baseline, which is no larger.
+    let [asked, message] = pieces(at_most(case, MAX_TEXT));
     let given = serde_yaml::from_str("{names: [bash, zsh], most: 3, when: 90d}").unwrap();
     match Assertion::parse(&text(asked), Some(&text(message)), &given) {
         Err(why) => Answer::refused(format!("{why:?}")),
@@ -174,7 +175,8 @@ pub fn instance_identity(case: &[u8]) -> Answer {
 
 /// Facts as a host sends them, to be judged at the collector: a probe's name, its items, its state.
 pub fn facts(case: &[u8]) -> Answer {
-    let [name, items, state] = pieces(case);
+    // More is not judged (`collector/src/reconciling/weight.rs`).
+    let [name, items, state] = pieces(at_most(case, 2 * 1024 * 1024));
     let Some(topic) = probes::find(&text(name)) else { return Answer::new("", "no probe") };
     match topic.decode(items, state) {
         Err(why) => Answer::refused(why),

@@ -2,7 +2,11 @@
 
 use audit::host::{Attribute, Question, Recorded};
 
-use crate::databases::{pieces, text};
+use crate::databases::{at_most, pieces, text};
+
+/// The longest name or link a kernel tells (PATH_MAX), and the longest attribute (XATTR_SIZE_MAX).
+const ONE_NAME: usize = 4096;
+const ONE_ATTRIBUTE: usize = 64 * 1024;
 
 pub fn os_release(case: &[u8]) -> Recorded {
     Recorded::new().file("/etc/os-release", case).file("/usr/lib/os-release", case)
@@ -188,7 +192,7 @@ pub fn mountinfo(case: &[u8]) -> Recorded {
 pub fn boot(case: &[u8]) -> Recorded {
     let [line, grub, limits, dumps, lockdown] = pieces(case);
     Recorded::new()
-        .answer(Question::KernelRelease, line)
+        .answer(Question::KernelRelease, at_most(line, ONE_NAME))
         .file("/proc/cmdline", line)
         .file("/etc/default/grub", grub)
         .file("/etc/default/grub.d/own.cfg", grub)
@@ -207,9 +211,9 @@ pub fn rights(case: &[u8]) -> Recorded {
         .file("/etc/passwd", accounts)
         .file("/etc/group", accounts)
         .file("/srv/audited/program", case)
-        .with_attribute("/srv/audited/program", Attribute::Capability, capability)
-        .with_attribute("/srv/audited/program", Attribute::AccessList, list)
-        .symlink("/srv/audited/link", &text(list))
+        .with_attribute("/srv/audited/program", Attribute::Capability, at_most(capability, ONE_ATTRIBUTE))
+        .with_attribute("/srv/audited/program", Attribute::AccessList, at_most(list, ONE_ATTRIBUTE))
+        .symlink("/srv/audited/link", &text(at_most(list, ONE_NAME)))
         .with_stat("/srv/audited/program", |stat| stat.uid = capability.iter().map(|byte| u32::from(*byte)).sum())
 }
 
@@ -315,7 +319,7 @@ pub fn platform(case: &[u8]) -> Recorded {
     Recorded::new()
         .file("/etc/os-release", identity)
         .file("/etc/machine-id", identity)
-        .symlink("/etc/localtime", &text(identity))
+        .symlink("/etc/localtime", &text(at_most(identity, ONE_NAME)))
         .file("/etc/default/locale", identity)
         .file("/run/systemd/container", size)
         .file("/proc/cpuinfo", processor)
@@ -323,7 +327,7 @@ pub fn platform(case: &[u8]) -> Recorded {
         .file(product, size)
         .file("/sys/block/sda/size", size)
         .file("/proc/sys/kernel/random/boot_id", identity)
-        .answer(Question::KernelRelease, identity)
+        .answer(Question::KernelRelease, at_most(identity, ONE_NAME))
 }
 
 pub fn chrony_conf(case: &[u8]) -> Recorded {

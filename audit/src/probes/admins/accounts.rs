@@ -35,6 +35,11 @@ pub(in crate::probes) struct Group {
     pub(in crate::probes) members: Vec<Vec<u8>>,
 }
 
+/// The most that lines may weigh together, in bytes: what they say is held three times until it is judged, and each of a list's
+/// members by itself.
+const MAX_WEIGHT: usize = 16 * 1024 * 1024;
+const MEMBER: usize = 48;
+
 /// What was read, and what of it could not be understood.
 pub(in crate::probes) struct Table<T> {
     pub(in crate::probes) lines: Vec<T>,
@@ -85,7 +90,7 @@ pub(in crate::probes) fn table<T>(
             return table;
         }
     };
-    let mut spoilt = 0_usize;
+    let (mut spoilt, mut weight) = (0_usize, 0_usize);
     for (number, text) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if table.lines.len() >= MAX_LINES || spoilt > MAX_SPOILT {
             let why = format!("more than {MAX_LINES} lines, or {MAX_SPOILT} that are not understood");
@@ -100,6 +105,12 @@ pub(in crate::probes) fn table<T>(
             let why = format!("line {}: stands for a directory's entries, which cannot be seen", number + 1);
             table.compat.get_or_insert(Gap::new(GapKind::Unsupported, path, why));
             continue;
+        }
+        weight += 3 * text.len() + MEMBER * text.iter().filter(|byte| **byte == b',').count();
+        if weight > MAX_WEIGHT {
+            let why = format!("lines from {} on say more than is held", number + 1);
+            table.gaps.push(Gap::new(GapKind::TooLarge, path, why));
+            return table;
         }
         let fields: Vec<&[u8]> = text.splitn(most, |byte| *byte == b':').collect();
         match line(&fields).filter(|_| !text.contains(&0)) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::text::text;
 use super::{DoasRule, Item, State};
 use crate::facts::Facts;
-use crate::host::{EntryKind, Gap, GapKind, Host, gap, path_text};
+use crate::host::{EntryKind, Gap, GapKind, Host, gap, path_text, read_small};
 
 /// The most rules; doas itself has no limit.
 const MAX_RULES: usize = 10_000;
@@ -31,7 +31,7 @@ pub(super) fn collect(host: &dyn Host, named: &mut BTreeSet<Vec<u8>>, facts: &mu
     let mut order = Vec::new();
     let mut by_who: BTreeMap<String, Vec<DoasRule>> = BTreeMap::new();
     for file in files {
-        let rules = match gap::optional(host.read(&file)) {
+        let rules = match gap::optional(read_small(host, &file)) {
             Ok(None) => continue,
             Ok(Some(bytes)) => rules(&bytes),
             Err(gap) => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::polkit_rules::{self, Answer, Rule};
 use crate::digest::Digest;
-use crate::host::{EntryKind, Gap, GapKind, Host, gap};
+use crate::host::{EntryKind, Gap, GapKind, Host, gap, read_small};
 use crate::probes::services::install::settings;
 
 /// What is read, where a rule asks for it.
@@ -151,7 +151,7 @@ impl Polkit {
     }
 
     fn bytes(&mut self, host: &dyn Host, path: &Path) -> Option<Vec<u8>> {
-        match gap::optional(host.read(path)) {
+        match gap::optional(read_small(host, path)) {
             Ok(bytes) => bytes,
             Err(gap) => {
                 self.gaps.push(gap);

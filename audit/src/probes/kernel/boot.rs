@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{HIDDEN, Setting, folders, short, text, too_many};
 use crate::facts::Observed;
-use crate::host::{Gap, GapKind, Host, read_text};
+use crate::host::{Gap, GapKind, Host, read_small, read_text};
 
 const COMMAND_LINE: &str = "/proc/cmdline";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
@@ -160,7 +160,7 @@ pub(super) fn security(host: &dyn Host, state: &mut Observed<String>) {
         },
         Err(gap) => state.hide("lockdown", gap),
     }
-    match host.read(Path::new(SECURE_BOOT)) {
+    match read_small(host, Path::new(SECURE_BOOT)) {
         // Four bytes of attributes, and the value.
         Ok(bytes) => match bytes.get(4) {
             Some(value) => {

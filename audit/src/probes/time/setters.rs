@@ -19,7 +19,7 @@ use super::{Item, State};
 use crate::change::Pattern;
 use crate::facts::{Facts, Observed};
 use crate::finding::{Judgement, Status};
-use crate::host::{Attribute, EntryKind, Gap, GapKind, Host, gap, path_text};
+use crate::host::{Attribute, EntryKind, Gap, GapKind, Host, gap, path_text, read_small};
 use crate::probes::admins::{limited, polkit, polkit_rules};
 use crate::probes::files::rights;
 use crate::probes::services::install::settings;
@@ -56,7 +56,7 @@ pub(super) fn collect(host: &dyn Host, items: &mut Observed<Item>) {
     by_polkit(host, items);
     socket(host, items);
     for file in ["/etc/ntpsec/ntp.conf", "/etc/ntp.conf"] {
-        match gap::optional(host.read(Path::new(file))) {
+        match gap::optional(read_small(host, Path::new(file))) {
             Ok(bytes) => ntp(&String::from_utf8_lossy(&bytes.unwrap_or_default()), items),
             Err(gap) => items.hide("setter:ntp:", gap),
         }
@@ -122,7 +122,7 @@ fn unit(tree: &tree::Tree<'_>, name: &str) -> Result<Option<String>, Gap> {
     let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
     let (mut user, mut dynamic, mut ambient) = (String::new(), false, Capabilities::NONE);
     let (mut bound, mut protected) = (Capabilities::ALL, false);
-    for file in std::iter::once(tree.host.read(&path)).chain(drop_ins) {
+    for file in std::iter::once(read_small(tree.host, &path)).chain(drop_ins) {
         let file = file?;
         for (_, key, value) in settings(&String::from_utf8_lossy(&file)).filter(|(section, ..)| *section == "Service") {
             match key {
@@ -246,7 +246,7 @@ fn by_polkit(host: &dyn Host, items: &mut Observed<Item>) {
         items.hide("setter:polkit:", gap);
     }
     let vendor = "/usr/share/polkit-1/actions/org.freedesktop.timedate1.policy";
-    match gap::optional(host.read(Path::new(vendor))) {
+    match gap::optional(read_small(host, Path::new(vendor))) {
         Ok(bytes) => defaults(&String::from_utf8_lossy(&bytes.unwrap_or_default()), items),
         Err(gap) => items.hide("setter:polkit:", gap),
     }
