@@ -10,6 +10,62 @@ const L: &str = "L-9.2-1 L-9.2-2 L-9.2-3 L-9.2-4 L-9.2-5 L-9.2-6 L-9.2-7 L-9.2-8
                  L-9.2-13 L-9.2-14 L-9.2-15 L-9.2-16 L-9.2-17 L-9.3 L-9.4 L-9.5 L-9.6 L-9.7 L-9.8-1 L-9.8-2 L-9.8-3 L-9.8-4 \
                  L-9.8-5 L-9.8-6 L-9.8-7 L-9.8-8 L-9.8-9";
 
+/// Clause by clause, the rules without which it would no longer be shown. What is not here, a host cannot show.
+const SHOWN: [(&str, &str, &str); 27] = [
+    ("policy-j", "J-2", "administrators-only polkit-administrators sudo-rules-limited package-files-unchanged"),
+    ("policy-j", "J-4", "firewall-denies-by-default firewall-openings firewall-after-reboot"),
+    ("policy-j", "J-6", "clock-synchronised one-time-daemon clock-setters sudoers-files-safe"),
+    ("policy-j", "J-7", "front-end-apart-from-data no-database-beside-the-front-end no-front-end-beside-the-database"),
+    ("policy-j", "J-CM", "package-files-unchanged"),
+    ("policy-j", "J-PM-1", "security-updates-applied package-database-whole patched-within-a-month"),
+    ("policy-j", "J-PM-2", "patch-manager-runs update-lists-fresh"),
+    ("policy-j", "J-PM-3", "updates-come-by-themselves no-reboot-pending"),
+    ("policy-j", "J-PM-4", "administrators-only one-root-account sudo-asks-for-a-password privileged-programs-known"),
+    ("policy-l", "L-9.2-6", "firewall-denies-by-default log-is-kept endpoint-protection-runs virus-definitions-fresh"),
+    ("policy-l", "L-9.2-7", "firewall-openings"),
+    ("policy-l", "L-9.2-8", "administrators-only sudo-rules-limited privileged-programs-known nothing-world-writable"),
+    ("policy-l", "L-9.2-9", "os-supported software-supported"),
+    ("policy-l", "L-9.2-10", "shared-folders-sticky links-protected nothing-world-writable"),
+    ("policy-l", "L-9.2-12", "front-end-apart-from-data containers-not-root"),
+    ("policy-l", "L-9.2-17", "clock-synchronised clock-setters"),
+    ("policy-l", "L-9.4", "os-support-ends-soon ssh-strong-ciphers"),
+    ("policy-l", "L-9.5", "security-updates-applied updates-come-by-themselves virus-definitions-fresh"),
+    ("policy-l", "L-9.6", "log-is-kept actions-leave-audit-entries"),
+    ("policy-l", "L-9.8-1", "firewall-denies-by-default firewall-openings"),
+    ("policy-l", "L-9.8-2", "no-database-beside-the-front-end"),
+    ("policy-l", "L-9.8-3", "firewall-openings"),
+    ("policy-l", "L-9.8-4", "firewall-denies-by-default firewall-openings"),
+    ("policy-l", "L-9.8-6", "vpn-takes-all-traffic"),
+    ("policy-l", "L-9.8-7", "firewall-denies-by-default firewall-after-reboot"),
+    ("policy-l", "L-9.8-8", "machine-has-an-id"),
+    ("policy-l", "L-9.8-9", "firewall-openings"),
+];
+
+#[test]
+fn each_clause_a_host_can_show_is_held_by_the_rules_that_show_it() {
+    for name in ["policy-j", "policy-l"] {
+        let baseline = Baseline::parse(name, crate::shipped::baseline(name).unwrap().as_bytes()).unwrap();
+        let prefix = if name == "policy-j" { "J-" } else { "L-" };
+        let ruled = |clause: &str| -> BTreeSet<&str> {
+            let rules = baseline.rules.iter().filter(|rule| rule.controls.iter().any(|one| one == clause));
+            rules.map(|rule| rule.id.as_str()).collect()
+        };
+        for (_, clause, rules) in SHOWN.iter().filter(|(of, _, _)| *of == name) {
+            for rule in rules.split(' ') {
+                assert!(ruled(clause).contains(rule), "{name}: {rule} no longer names {clause}");
+            }
+        }
+        let clauses = [J, L].join(" ");
+        for clause in clauses.split_whitespace().filter(|clause| clause.starts_with(prefix)) {
+            let shown = SHOWN.iter().any(|(of, one, _)| *of == name && *one == clause);
+            let cannot = baseline.cannot_show.iter().any(|one| one.clause == clause);
+            assert!(shown || cannot, "{clause}: neither shown by a rule nor named as what a host cannot show");
+            assert_eq!(shown, !ruled(clause).is_empty(), "{clause}: the table and the rules disagree");
+        }
+        assert!(baseline.to_come.is_empty(), "{name} still waits for something");
+    }
+}
+
 #[test]
 fn every_clause_of_the_policies_has_a_rule_or_says_why_not() {
     for (name, clauses) in [("policy-j", J), ("policy-l", L)] {
