@@ -366,7 +366,7 @@ pub enum State {
 
 impl Probe for Admins {
     const NAME: &'static str = "admins";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
     const READS: &'static [&'static str] = &[
         "/etc/passwd",
         "/etc/group",
