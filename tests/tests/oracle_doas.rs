@@ -58,7 +58,7 @@ fn config(dice: &mut Dice) -> String {
         ]);
         text.push_str(&format!("{action} {who}{target}{command}\n"));
         if dice.roll(6) == 0 {
-            text.push_str(&dice.pick(&["\n", "# a comment \\\n", "  \t\n", "\\\n\n"]));
+            text.push_str(dice.pick(&["\n", "# a comment \\\n", "  \t\n", "\\\n\n"]));
         }
     }
     text

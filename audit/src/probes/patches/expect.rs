@@ -83,10 +83,10 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Automatic, Fact>, context: &C
     let packages = context.facts.of::<Packages>().map(|facts| &facts.items);
     let mut judgements = Vec::new();
     if expect.security.is_some() {
-        judgements.extend(pending(state, true));
+        judgements.extend(pending(state, packages, true));
     }
     if expect.updates.is_some() {
-        judgements.extend(pending(state, false));
+        judgements.extend(pending(state, packages, false));
     }
     if let Some(age) = expect.lists_age {
         judgements.push(lists_age(state, age, context));
@@ -109,7 +109,15 @@ pub(super) fn judge(expect: &Expect, facts: &Facts<Automatic, Fact>, context: &C
     judgements
 }
 
-fn pending(state: &Seen, only_security: bool) -> Vec<Judgement> {
+/// What is on offer is read where apt keeps it: packages of another manager beside dpkg's must not pass with them.
+fn beside(packages: Option<&Observed<Package>>) -> Option<&Package> {
+    packages?.seen.values().find(|package| match package.manager {
+        Manager::Rpm | Manager::Apk | Manager::Pacman => true,
+        Manager::Dpkg | Manager::Snap | Manager::Flatpak => false,
+    })
+}
+
+fn pending(state: &Seen, packages: Option<&Observed<Package>>, only_security: bool) -> Vec<Judgement> {
     let what = if only_security { "security update" } else { "update" };
     let expected = format!("no {what} is pending");
     let mut judgements = Vec::new();
@@ -123,7 +131,12 @@ fn pending(state: &Seen, only_security: bool) -> Vec<Judgement> {
         let subject = subject.strip_prefix("update/").unwrap_or(subject);
         judgements.push(Judgement::new(Status::Deviation, subject, expected.clone(), observed));
     }
+    let known = judgements.len();
     judgements.extend(hidden(state, "update/", &expected));
+    if let Some(other) = beside(packages).filter(|_| judgements.len() == known) {
+        let why = format!("what is on offer is only read where apt keeps it, and {} is not of dpkg", other.name);
+        judgements.push(Judgement::new(Status::Unknown, "updates", expected.clone(), why));
+    }
     if !judgements.is_empty() {
         return judgements;
     }

@@ -165,3 +165,13 @@ fn a_package_no_listed_repository_offers_deviates() {
     );
     assert_eq!(said("origins: ['Debian/*', local]", &host), ["pass origins | 3 packages, each of them"]);
 }
+
+#[test]
+fn packages_of_another_manager_do_not_pass_with_those_of_dpkg() {
+    let applied = host(&[("openssl", "3", OK), ("zlib", "2", OK), ("bash", "1", OK)]);
+    let alone = said("security: applied", &applied);
+    assert!(alone.iter().all(|line| line.starts_with("pass ")), "{alone:?}");
+    let desc = "%NAME%\nother\n\n%VERSION%\n1-1\n\n%ARCH%\nany\n\n";
+    let both = said("security: applied", &applied.file("/var/lib/pacman/local/other-1-1/desc", desc));
+    assert_eq!(both, ["unknown updates | what is on offer is only read where apt keeps it, and other is not of dpkg"]);
+}
