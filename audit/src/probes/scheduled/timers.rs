@@ -54,7 +54,7 @@ fn timer(tree: &Tree<'_>, name: &str) -> Result<Option<Job>, Gap> {
     }
     let by = tree.wanted_by(name);
     let starts = Unit { enablement: Some(enablement), by, ..Unit::default() }.starts();
-    let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
+    let drop_ins = tree.drop_ins_loaded(name).filter_map(|file| tree.drop_in(file).transpose());
     let mut job = read(name, "root", std::iter::once(read_small(tree.host, &path)).chain(drop_ins))?;
     if !starts {
         job.ignored = Some(enablement.name().to_owned());

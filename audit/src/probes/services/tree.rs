@@ -261,10 +261,23 @@ impl<'a> Tree<'a> {
         Some((number, self.folders.get(number)?.units.get(name)?))
     }
 
-    /// The drop-ins of a unit as systemd reads them, by their names: of equal names the stronger folder's, and within
+    /// The drop-ins of a unit and of its template, as `systemctl enable` reads them for `[Install]`: by their names, of equal
+    /// names the unit's own.
+    pub(super) fn drop_ins_of(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
+        let template = names::template(name);
+        let mut files = BTreeMap::new();
+        for of in [Some(name), template.as_deref()].into_iter().flatten() {
+            for (file, path) in self.drop_ins.get(of).into_iter().flatten() {
+                files.entry(file).or_insert(path);
+            }
+        }
+        files.into_values()
+    }
+
+    /// The drop-ins a unit is loaded with, by their names: of equal names the stronger folder's, and within
     /// one folder the unit's own, its template's, those of its prefixes (`a-b-.service.d`, `a-.service.d`), its type's
     /// (`service.d`).
-    pub(in crate::probes) fn drop_ins_of(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
+    pub(in crate::probes) fn drop_ins_loaded(&self, name: &str) -> impl Iterator<Item = &PathBuf> {
         let template = names::template(name);
         let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
         let prefix = stem.split('@').next().unwrap_or(stem);

@@ -119,7 +119,7 @@ fn unit(tree: &tree::Tree<'_>, name: &str) -> Result<Option<String>, Gap> {
     let Some((path, _)) = decided.file.filter(|_| decided.name == name || names::is_template(&decided.name)) else {
         return Ok(None);
     };
-    let drop_ins = tree.drop_ins_of(name).filter_map(|file| tree.drop_in(file).transpose());
+    let drop_ins = tree.drop_ins_loaded(name).filter_map(|file| tree.drop_in(file).transpose());
     let (mut user, mut dynamic, mut ambient) = (String::new(), false, Capabilities::NONE);
     let (mut bound, mut protected) = (Capabilities::ALL, false);
     for file in std::iter::once(read_small(tree.host, &path)).chain(drop_ins) {
