@@ -137,6 +137,7 @@ fn rules(bytes: &[u8]) -> Result<Vec<(String, DoasRule)>, Fault> {
         let (token, lines, after) = token(rest).map_err(|why| (number, why))?;
         rest = after;
         match token {
+            None if !line.is_empty() => return Err((number, "the file ends within a rule")),
             Some(Token::Newline) | None => {
                 if !line.is_empty() {
                     rules.push(rule(&line).ok_or((number, "not understood"))?);
@@ -179,8 +180,9 @@ fn piece(bytes: &[u8]) -> Result<(Option<Token>, usize, &[u8]), &'static str> {
         Some(b'{') => return Ok((Some(Token::Open), 0, after(1))),
         Some(b'}') => return Ok((Some(Token::Close), 0, after(1))),
         Some(b'#') => {
-            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            return Ok((Some(Token::Newline), usize::from(end < rest.len()), after((end + 1).min(rest.len()))));
+            // One that runs to the end of the file ends no rule, and doas refuses a rule that nothing ends.
+            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return Ok((None, 0, &[])) };
+            return Ok((Some(Token::Newline), 1, after(end + 1)));
         }
         Some(_) => {}
     }
@@ -310,6 +312,8 @@ mod tests {
     #[test]
     fn one_fault_is_a_gap() {
         for text in [
+            "permit ava",
+            "permit ava # nothing ends it",
             "permit\n",
             "allow ava\n",
             "permit ava as\n",
