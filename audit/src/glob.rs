@@ -73,6 +73,11 @@ impl Glob {
         Ok(Self { wild, matcher })
     }
 
+    /// Whether it is matched as it is written, without an automaton.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.matcher, Matcher::Plain(_))
+    }
+
     /// Whether it means `text`.
     pub fn matches(&self, text: &str) -> bool {
         self.matches_bytes(text.as_bytes())
@@ -101,33 +106,33 @@ fn built(text: &str, wild: Wild) -> Result<globset::Glob, globset::Error> {
 
 /// The alternatives, if each is made of plain characters, stars and question marks alone.
 fn plain(text: &str, wild: Wild) -> Option<Box<[Alternative]>> {
-    if text.contains(['[', ']', '\\']) {
+    if text.bytes().any(|byte| matches!(byte, b'[' | b']' | b'\\')) {
         return None;
     }
     // Two stars that follow each other mean more than one, and where braces bring them together they do not.
     let below = if wild == Wild::Part && text.ends_with("/**") { "/**" } else { "" };
     let mut whole = Vec::new();
     expand("", text.strip_suffix(below)?, &mut whole)?;
-    let single = whole.iter().all(|text| !text.contains("**"));
+    let single = whole.iter().all(|text| !text.as_bytes().windows(2).any(|pair| pair == b"**"));
     single.then(|| whole.into_iter().map(|text| Alternative::new(text + below)).collect())
 }
 
 /// `before` and each way to read `rest`; `None` where braces are nested, not closed, or stand for too much.
 fn expand(before: &str, rest: &str, whole: &mut Vec<String>) -> Option<()> {
     let Some((here, inside_on)) = rest.split_once('{') else {
-        whole.push(format!("{before}{rest}"));
+        whole.push([before, rest].concat());
         return (!rest.contains('}') && whole.len() <= MAX_ALTERNATIVES).then_some(());
     };
     let (inside, after) = inside_on.split_once('}')?;
     if here.contains('}') || inside.contains('{') {
         return None;
     }
-    inside.split(',').try_for_each(|one| expand(&format!("{before}{here}{one}"), after, whole))
+    inside.split(',').try_for_each(|one| expand(&[before, here, one].concat(), after, whole))
 }
 
 impl Alternative {
     fn new(text: String) -> Self {
-        let plain = text.find(['*', '?']).unwrap_or(text.len());
+        let plain = text.bytes().position(|byte| matches!(byte, b'*' | b'?')).unwrap_or(text.len());
         Self { text: text.into_bytes().into(), plain }
     }
 

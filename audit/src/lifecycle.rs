@@ -201,21 +201,20 @@ impl Lifecycles {
             }
         }
         for (id, product) in &data.products {
-            let path = format!("products.{id}");
             if let Some(wrong) = mistake(product) {
-                return Err(document.complain_of_key(&path, &wrong, None));
+                return Err(document.complain_of_key(&format!("products.{id}"), &wrong, None));
             }
             for (number, cycle) in product.cycles.iter().enumerate() {
-                let path = format!("{path}.cycles[{number}]");
+                let path = |within: &str| format!("products.{id}.cycles[{number}].{within}");
                 for other in cycle.ships.keys() {
                     if data.products.get(other).is_none_or(|other| other.kind != Kind::Software) {
                         let message = format!("`{other}` is not among the software here");
-                        return Err(document.complain_of_key(&format!("{path}.ships.{other}"), &message, None));
+                        return Err(document.complain_of_key(&path(&format!("ships.{other}")), &message, None));
                     }
                 }
                 if !cycle.ends.values().is_sorted() {
                     let message = "a later channel ends before an earlier one";
-                    return Err(document.complain(&format!("{path}.ends"), message));
+                    return Err(document.complain(&path("ends"), message));
                 }
             }
         }
@@ -260,7 +259,7 @@ fn mistake(product: &Product) -> Option<String> {
     }
     let mut seen = BTreeSet::new();
     for cycle in &product.cycles {
-        if !cycle.cycle.starts_with(|first: char| first.is_ascii_digit()) {
+        if !cycle.cycle.as_bytes().first().is_some_and(u8::is_ascii_digit) {
             return Some(format!("the cycle `{}` does not begin with a digit", cycle.cycle));
         }
         if !seen.insert(&cycle.cycle) {

@@ -3,14 +3,16 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use audit::host::{Gap, GapKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 /// What a program may cost.
 pub(super) struct Bounds {
@@ -58,28 +60,23 @@ type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 fn attend(child: &mut Child, what: &str, bounds: &Bounds) -> Result<Ended, Gap> {
     let until = Instant::now() + bounds.patience;
     let slow = || Gap::new(GapKind::TimedOut, what, format!("no end within {} s", bounds.patience.as_secs()));
-    let (tell, told) = mpsc::channel();
-    let output = tell.clone();
-    drain(child.stdout.take(), bounds.most, move |bytes| output.send((true, bytes)).is_ok());
-    drain(child.stderr.take(), MOST_COMPLAINT, move |bytes| tell.send((false, bytes)).is_ok());
-    let (mut said, mut complaint) = (Vec::new(), Vec::new());
-    for _ in 0..2 {
-        match told.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((true, Ok(bytes))) => said = bytes,
-            Ok((false, Ok(bytes))) => complaint = bytes,
-            Ok((_, Err(error))) => {
-                return Err(Gap::new(GapKind::Failed, what, format!("its output broke off: {}", error.kind())));
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(slow()),
+    let broke = |error: io::Error| Gap::new(GapKind::Failed, what, format!("its output broke off: {}", error.kind()));
+    let mut said = Drained::new(child.stdout.take(), bounds.most.saturating_add(1));
+    let mut complaint = Drained::new(child.stderr.take(), MOST_COMPLAINT);
+    while said.pipe.is_some() || complaint.pipe.is_some() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(slow());
         }
-        if said.len() > bounds.most {
+        read_some(&mut said, &mut complaint, left).map_err(broke)?;
+        if said.bytes.len() > bounds.most {
             return Err(Gap::new(GapKind::TooLarge, what, format!("more than {} bytes", bounds.most)));
         }
     }
     // Both pipes are closed, so it is ending; one that lingers all the same is not waited for longer than allowed.
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ok((status, said, complaint)),
+            Ok(Some(status)) => return Ok((status, said.bytes, complaint.bytes)),
             Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(1)),
             Ok(None) => return Err(slow()),
             Err(error) => return Err(Gap::new(GapKind::Failed, what, format!("cannot be waited for: {error}"))),
@@ -87,21 +84,62 @@ fn attend(child: &mut Child, what: &str, bounds: &Bounds) -> Result<Ended, Gap> 
     }
 }
 
-/// Reads up to one byte more than `most` on a thread of its own, which ends when the pipe does.
-fn drain<R: Read + Send + 'static>(
+/// What came out of a pipe, as far as it is kept, and the pipe until it ends.
+struct Drained<R> {
     pipe: Option<R>,
+    bytes: Vec<u8>,
     most: usize,
-    tell: impl FnOnce(io::Result<Vec<u8>>) -> bool + Send + 'static,
-) {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-        let read = match pipe {
-            Some(pipe) => pipe.take(limit).read_to_end(&mut bytes),
-            None => Ok(0),
-        };
-        tell(read.map(|_| bytes))
-    });
+}
+
+impl<R: Read + AsFd> Drained<R> {
+    fn new(pipe: Option<R>, most: usize) -> Self {
+        Self { pipe, bytes: Vec::new(), most }
+    }
+
+    /// Takes what is there, waiting only where nothing is.
+    fn take(&mut self) -> io::Result<()> {
+        const CHUNK: usize = 64 * 1024;
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        let before = self.bytes.len();
+        self.bytes.resize(before + CHUNK, 0);
+        let read = pipe.read(self.bytes.get_mut(before..).unwrap_or_default());
+        let ended = matches!(read, Ok(0));
+        self.bytes.truncate(self.most.min(before + *read.as_ref().unwrap_or(&0)));
+        if ended {
+            self.pipe = None;
+        }
+        match read {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Waits until either pipe has something or ends, at most `patience`, and takes it.
+fn read_some<A: Read + AsFd, B: Read + AsFd>(
+    one: &mut Drained<A>,
+    other: &mut Drained<B>,
+    patience: Duration,
+) -> io::Result<()> {
+    let (one_is, other_is) = {
+        let (first, second) = (one.pipe.as_ref().map(AsFd::as_fd), other.pipe.as_ref().map(AsFd::as_fd));
+        let mut asked: Vec<PollFd<'_>> =
+            [first, second].into_iter().flatten().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)).collect();
+        match poll(&mut asked, Some(&Timespec::try_from(patience).map_err(io::Error::other)?)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // The end of a pipe is told without having been asked for.
+        let mut ready = asked.iter().map(|pipe| !pipe.revents().is_empty());
+        (first.is_some() && ready.next() == Some(true), second.is_some() && ready.next() == Some(true))
+    };
+    if one_is {
+        one.take()?;
+    }
+    if other_is {
+        other.take()?;
+    }
+    Ok(())
 }
 
 /// A program somebody else than root may change would hand them our rights.
@@ -136,6 +174,12 @@ mod tests {
     fn too_much_output_is_a_gap_and_the_program_is_ended() {
         let gap = sh("while :; do echo yyyyyyyy; done", &BOUNDS).unwrap_err();
         assert_eq!(gap.kind, GapKind::TooLarge);
+    }
+
+    #[test]
+    fn complaints_without_end_hide_nothing_and_hold_nothing_up() {
+        let script = "i=0; while [ $i -lt 20000 ]; do echo complaint >&2; i=$((i+1)); done; echo said";
+        assert_eq!(sh(script, &BOUNDS).unwrap(), b"said\n");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn ships<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ships,
     let text = String::deserialize(deserializer)?;
     let mut ships = Ships::new();
     for row in rows(&text) {
-        let mut words = row.split_whitespace();
+        let mut words = row.split_ascii_whitespace();
         let entry = ships.entry(words.next().unwrap_or_default().to_owned()).or_default();
         for word in words {
             let (product, cycles) =
@@ -55,12 +55,12 @@ pub(super) fn ships<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ships,
 }
 
 fn rows(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|row| !row.is_empty() && !row.starts_with('#'))
+    text.lines().map(str::trim_ascii).filter(|row| !row.is_empty() && !row.starts_with('#'))
 }
 
 /// `CYCLE [CODENAME] [released=DATE] [DATE] [CHANNEL=DATE]…`; the date alone is that of regular support.
 fn cycle(row: &str) -> Result<Cycle, String> {
-    let mut words = row.split_whitespace();
+    let mut words = row.split_ascii_whitespace();
     let cycle = words.next().unwrap_or_default().to_owned();
     let mut read = Cycle { cycle, codename: None, released: None, ends: BTreeMap::new(), ships: BTreeMap::new() };
     for word in words {
@@ -90,7 +90,19 @@ fn cycle(row: &str) -> Result<Cycle, String> {
 }
 
 fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a day such as 2026-11-22"))
+    // chrono's own reading of a text, which allows for far more, takes ten times as long.
+    let day = match text.as_bytes() {
+        [year @ .., b'-', m1, m2, b'-', d1, d2] if year.len() == 4 => {
+            number(year).zip(number(&[*m1, *m2])).zip(number(&[*d1, *d2]))
+        }
+        _ => None,
+    };
+    let day = day.and_then(|((year, month), day)| NaiveDate::from_ymd_opt(year.cast_signed(), month, day));
+    day.ok_or_else(|| format!("`{text}` is not a day such as 2026-11-22"))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
 }
 
 /// The row that says `cycle`.

@@ -49,11 +49,8 @@ impl<'a> DpkgVersion<'a> {
         if text.is_empty() {
             return Err(BadVersion::Empty);
         }
-        if text.contains([' ', '\t']) {
-            return Err(BadVersion::Blanks);
-        }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(BadVersion::Unprintable);
+            return Err(if text.contains([' ', '\t']) { BadVersion::Blanks } else { BadVersion::Unprintable });
         }
         let (epoch, rest) = match text.split_once(':') {
             Some((epoch, rest)) => (epoch_of(epoch)?, rest),

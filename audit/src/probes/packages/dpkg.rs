@@ -3,6 +3,7 @@
 //! Source: deb822(5), dpkg's internal status format, dpkg-query(1). Of a stanza five fields are read; a stanza that
 //! cannot be trusted hides its package, or where it has no name everything that was not seen.
 
+use std::collections::btree_map::Entry;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -148,12 +149,10 @@ impl Database {
                     self.observed.seen.remove(&subject);
                 }
                 let Some(package) = package else { return };
-                if self.observed.seen.contains_key(&subject) {
-                    let name = package.name.clone();
-                    self.spoil(path, stanza, Some(&name), "stands twice");
-                    return;
+                match self.observed.seen.entry(subject) {
+                    Entry::Vacant(place) => drop(place.insert(package)),
+                    Entry::Occupied(_) => self.spoil(path, stanza, Some(&package.name), "stands twice"),
                 }
-                self.observed.seen.insert(subject, package);
             }
             Err((name, why)) => self.spoil(path, stanza, name, &why),
         }
@@ -187,7 +186,7 @@ const STATUS_FIELD: usize = 1;
 const VERSION: usize = 2;
 const ARCHITECTURE: usize = 3;
 const SOURCE: usize = 4;
-const FIELDS: [&[u8]; 5] = [b"package", b"status", b"version", b"architecture", b"source"];
+const FIELDS: [&[u8]; 5] = [b"Package", b"Status", b"Version", b"Architecture", b"Source"];
 
 /// The fields of one stanza that are read, and where it begins.
 struct Stanza<'a> {
@@ -225,7 +224,7 @@ impl<'a> Stanza<'a> {
             Some(None) | None => Some(""),
         };
         let Some(architecture) = architecture else { return Err(spoilt("an impossible `Architecture`".into())) };
-        let subject = format!("{own_name}:{architecture}");
+        let subject = [own_name, ":", architecture].concat();
         let (selection, reinstall, state) = match (self.text(STATUS_FIELD), source) {
             (Some(text), _) => match status(text) {
                 Some((_, _, None)) => return Ok((subject, None)),
@@ -256,6 +255,10 @@ impl<'a> Stanza<'a> {
 
 /// `want flag state`; no state stands for `not-installed`.
 fn status(text: &str) -> Option<(Selection, bool, Option<State>)> {
+    // All but a few.
+    if text == "install ok installed" {
+        return Some((Selection::Install, false, Some(State::Installed)));
+    }
     let mut words = text.split_ascii_whitespace();
     let (want, flag, state) = (words.next()?, words.next()?, words.next()?);
     if words.next().is_some() {
@@ -276,7 +279,7 @@ fn status(text: &str) -> Option<(Selection, bool, Option<State>)> {
 
 fn is_name(text: &str) -> bool {
     let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    first && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte))
+    first && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_'))
 }
 
 fn is_architecture(text: &str) -> bool {
@@ -300,7 +303,7 @@ impl<'a> Stanzas<'a> {
             return None;
         }
         self.line += 1;
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', self.rest);
         let (line, rest) = match end.and_then(|end| self.rest.split_at_checked(end)) {
             Some((line, rest)) => (line, rest.get(1..).unwrap_or(&[])),
             None => (self.rest, &[][..]),
@@ -347,7 +350,12 @@ impl<'a> Iterator for Stanzas<'a> {
             if !matches!(field.first(), Some(b'P' | b'S' | b'V' | b'A' | b'p' | b's' | b'v' | b'a')) {
                 continue;
             }
-            let Some(known) = FIELDS.iter().position(|known| field.eq_ignore_ascii_case(known)) else { continue };
+            // dpkg writes them as they stand here, and reads them in any case.
+            let exact = FIELDS.iter().position(|known| *known == field);
+            let Some(known) = exact.or_else(|| FIELDS.iter().position(|known| known.eq_ignore_ascii_case(field)))
+            else {
+                continue;
+            };
             ours = true;
             let Some(place) = stanza.fields.get_mut(known) else { continue };
             if place.replace(value.trim_ascii()).is_some() {
@@ -360,7 +368,7 @@ impl<'a> Iterator for Stanzas<'a> {
 }
 
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    let colon = memchr::memchr(b':', line).filter(|colon| *colon > 0)?;
     let (field, value) = line.split_at_checked(colon)?;
     Some((field, value.get(1..)?))
 }

@@ -46,6 +46,8 @@ pub struct Wanted {
 #[serde(try_from = "String")]
 pub struct Name {
     text: String,
+    /// Whether it names an architecture too.
+    whole: bool,
     /// Compiled only where the text has anything to expand.
     glob: Option<Pattern>,
 }
@@ -59,13 +61,13 @@ impl TryFrom<String> for Name {
         if glob.is_none() && !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._:".contains(&byte)) {
             return Err(format!("`{text}` cannot be the name of a package"));
         }
-        Ok(Self { text, glob })
+        Ok(Self { whole: text.contains(':'), text, glob })
     }
 }
 
 impl Name {
     fn matches(&self, subject: &str, name: &str) -> bool {
-        let candidate = if self.text.contains(':') { subject } else { name };
+        let candidate = if self.whole { subject } else { name };
         match &self.glob {
             Some(glob) => glob.matches(candidate),
             None => self.text == candidate,
@@ -79,7 +81,7 @@ impl Name {
             None => true,
             Some(name) => match &self.glob {
                 // A glob that names an architecture is not taken apart.
-                Some(glob) => self.text.contains(':') || glob.matches(name),
+                Some(glob) => self.whole || glob.matches(name),
                 None => own == name,
             },
         };
