@@ -2,7 +2,7 @@
 //!
 //! Source: apt's `pkgPolicy::GetCandidateVer`: of the versions that are not older than the installed one (unless their priority
 //! is 1000 or more) the one of the highest priority, and of those the highest version. The installed version has priority 100 by
-//! being installed, more where a list still offers it.
+//! being installed, more where a list still offers it; a pin of its own replaces that, and may be less.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,6 +11,9 @@ use super::lists::{List, field, stanzas};
 use super::pins::Pins;
 use crate::host::{Gap, Host};
 use crate::version::DpkgVersion;
+
+/// The priority of dpkg's own status file.
+const BY_BEING_INSTALLED: i32 = 100;
 
 /// A package as it is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,10 +98,10 @@ pub fn candidate(installed: &Installed<'_>, offers: &[Offer], lists: &[List], pi
     };
     let offered = offers.iter().find(|offer| offer.version == installed.version);
     let own = offered.map_or(&[][..], |offer| offer.lists.as_slice());
-    consider(priority(installed, installed.version, own, lists, pins).max(100), current, None);
+    consider(priority(installed, installed.version, own, lists, pins, BY_BEING_INSTALLED), current, None);
     for (place, offer) in offers.iter().enumerate() {
         let Ok(version) = DpkgVersion::parse(&offer.version) else { continue };
-        let priority = priority(installed, &offer.version, &offer.lists, lists, pins);
+        let priority = priority(installed, &offer.version, &offer.lists, lists, pins, 0);
         let order = version.cmp(&current);
         if priority <= 0 || order == Ordering::Equal || (order == Ordering::Less && priority < 1000) {
             continue;
@@ -108,9 +111,10 @@ pub fn candidate(installed: &Installed<'_>, offers: &[Offer], lists: &[List], pi
     best.and_then(|(_, _, place)| place)
 }
 
-fn priority(package: &Installed<'_>, version: &str, from: &[usize], lists: &[List], pins: &Pins) -> i32 {
+/// What a version has that no pin names: as much as the best of its lists gives it, and at least `least`.
+fn priority(package: &Installed<'_>, version: &str, from: &[usize], lists: &[List], pins: &Pins, least: i32) -> i32 {
     let from: Vec<&List> = from.iter().filter_map(|place| lists.get(*place)).collect();
-    let general = || from.iter().map(|list| pins.of_list(list)).max().unwrap_or(0);
+    let general = || from.iter().map(|list| pins.of_list(list)).max().map_or(least, |best| best.max(least));
     pins.of_version(package.name, version, &from).unwrap_or_else(general)
 }
 
@@ -147,6 +151,7 @@ mod tests {
         let pinned = |text: &str| Pins::read(&Recorded::new().file("/etc/apt/preferences", text), None).unwrap();
         assert_eq!(chosen(0, &pinned("Package: a\nPin: version 4\nPin-Priority: 600\n")), Some("4"));
         assert_eq!(chosen(0, &pinned("Package: a\nPin: version 2\nPin-Priority: -1\n")), None);
+        assert_eq!(chosen(0, &pinned("Package: a\nPin: version *\nPin-Priority: 99\n")), Some("4"));
         assert_eq!(chosen(1, &pinned("Package: b\nPin: version 1\nPin-Priority: 1000\n")), Some("1"));
     }
 }
