@@ -150,6 +150,11 @@ fn a_drop_in_may_be_hidden_and_one_that_leads_nowhere_makes_the_unit_bad() {
     assert_eq!(enablement(&hidden, "ssh.service"), "enabled");
     let facts = observed(&hidden);
     assert_eq!(facts.items.seen["ssh.service"].drop_ins["/etc/systemd/system/ssh.service.d/a.conf"], Digest::of(b""));
+    let chained = debian()
+        .symlink("/etc/systemd/system/ssh.service.d/a.conf", "../other.service")
+        .symlink("/etc/systemd/system/other.service", "/dev/null")
+        .file("/usr/lib/systemd/system/ssh.service.d/a.conf", "[Install]\nAlso=nonsense\n");
+    assert_eq!(enablement(&chained, "ssh.service"), "enabled");
     let astray = debian().symlink("/etc/systemd/system/ssh.service.d/a.conf", "/opt/none");
     assert_eq!(enablement(&astray, "ssh.service"), "bad");
 }

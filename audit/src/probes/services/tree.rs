@@ -302,11 +302,26 @@ impl<'a> Tree<'a> {
     pub(in crate::probes) fn drop_in(&self, path: &Path) -> Result<Option<Vec<u8>>, Gap> {
         match read_small(self.host, path) {
             Ok(text) => Ok(Some(text)),
-            // A link to /dev/null hides weaker drop-ins of its name.
-            Err(_) if self.host.link(path).is_ok_and(|target| target == Path::new(NOTHING)) => Ok(Some(Vec::new())),
+            // What ends in /dev/null hides weaker drop-ins of its name.
+            Err(_) if self.leads_to_nothing(path) => Ok(Some(Vec::new())),
             Err(gap) if gap.is_missing() => Ok(None),
             Err(gap) => Err(gap),
         }
+    }
+
+    /// Whether `path` is a link to `/dev/null`, or to another that leads there.
+    fn leads_to_nothing(&self, path: &Path) -> bool {
+        /// More than anybody chains; the kernel follows 40.
+        const MAX_LINKS: usize = 8;
+        let mut at = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Ok(target) = self.host.link(&at) else { return false };
+            at = self.real(plain(&at.parent().unwrap_or(&at).join(target)));
+            if at == Path::new(NOTHING) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether `path` stands below a folder of the load path.
