@@ -187,7 +187,8 @@ fn still(probe: &str, facts: &Value) -> Value {
     if probe == "services" {
         // The transient unit that asks runs in one of the two looks alone.
         let state = facts["state"].as_object_mut().unwrap_or_else(|| panic!("systemd was not asked"));
-        state.retain(|unit, _| !unit.starts_with("run-u"));
+        // Named by its number, or since systemd 256 by the process that made it.
+        state.retain(|unit, _| !unit.starts_with("run-u") && !unit.starts_with("run-p"));
     }
     if probe == "platform" {
         // systemd-nspawn mounts a made-up boot id over the file; a unit with a /proc of its own sees the kernel's.

@@ -191,7 +191,10 @@ fn compared(tree: &Tree, seen: &BTreeMap<String, String>, systemctl: &Systemctl)
         let (found, listed, asked) = (&seen[*name], said.listed.get(*name), said.asked.get(*name));
         let agreed = match listed.or(asked).map(String::as_str) {
             // is-enabled looks for init scripts first, and for that alone without what generators made: it may give up there.
-            None | Some("") => ["bad", "not-found", "generated"].contains(&found.as_str()),
+            None | Some("") => {
+                ["bad", "not-found", "generated"].contains(&found.as_str())
+                    || (found == "masked-runtime" && by_generator(tree, name))
+            }
             Some(state) => found == state,
         };
         if !agreed {
@@ -199,6 +202,16 @@ fn compared(tree: &Tree, seen: &BTreeMap<String, String>, systemctl: &Systemctl)
         }
     }
     (names.len(), wrong)
+}
+
+/// Whether a generator made a file of that name, or of its template.
+fn by_generator(tree: &Tree, name: &str) -> bool {
+    let template = name.split_once('@').map(|(stem, _)| format!("{stem}@.service"));
+    let names = [Some(name.to_owned()), template];
+    let folders = ["generator.early", "generator", "generator.late"];
+    names.iter().flatten().any(|name| {
+        folders.iter().any(|folder| tree.path(&format!("run/systemd/{folder}/{name}")).symlink_metadata().is_ok())
+    })
 }
 
 /// Compares each tree of `make` with a systemctl, two versions by turns.

@@ -83,8 +83,9 @@ impl Oracle {
         let key = folder.path().join("ssh_host_ed25519_key");
         std::fs::write(&key, &self.key).unwrap();
         run(Command::new("chmod").arg("0600").arg(&key)).ok();
-        let mut script =
-            String::from("mount --bind \"$1\" /etc/ssh && mount -t tmpfs tmpfs /run && mkdir /run/sshd || exit 8\n");
+        let mut script = String::from(
+            "mount --bind \"$1\" /etc/ssh && mount -t tmpfs tmpfs /run && mkdir /run/sshd && cd / || exit 8\n",
+        );
         if asked_without(files) {
             script.push_str("echo ---; /usr/sbin/sshd -T -f /etc/ssh/sshd_config || exit 9\n");
         }

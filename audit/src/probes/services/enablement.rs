@@ -219,12 +219,13 @@ fn is_empty(stat: &Stat) -> bool {
     stat.kind == EntryKind::File && stat.size == 0
 }
 
-/// Where a link leads; `None` for nowhere, or in a loop.
-fn there(tree: &Tree<'_>, link: &Path) -> Result<Option<Stat>, Gap> {
+/// Where a link leads; `None` for nowhere. A loop is an error to systemd too.
+fn there(tree: &Tree<'_>, link: &Path) -> Result<Option<Stat>, Stop> {
     match tree.host.stat(link) {
         Ok(stat) => Ok(Some(stat)),
-        Err(gap) if matches!(gap.kind, GapKind::Missing | GapKind::Failed) => Ok(None),
-        Err(gap) => Err(gap),
+        Err(gap) if gap.kind == GapKind::Missing => Ok(None),
+        Err(gap) if gap.kind == GapKind::Failed => Err(Stop::Bad),
+        Err(gap) => Err(gap.into()),
     }
 }
 

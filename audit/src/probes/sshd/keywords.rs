@@ -36,7 +36,9 @@ pub(super) enum Kind {
     Subsystem,
     /// The rest of the line as it stands.
     Rest,
-    /// `begin:rate:full`.
+    /// One path; what is relative begins where sshd was started, and that is `/`.
+    Path,
+    /// `begin:rate:full`, or one number for both ends.
     Startups,
     /// Bytes, and perhaps seconds: the first of each counts.
     Rekey,
@@ -111,7 +113,7 @@ const EVERYWHERE: &[(&str, Kind)] = &[
     ("authorizedprincipalscommand", Kind::Rest),
     ("authorizedprincipalscommanduser", Kind::One),
     ("authorizedprincipalsfile", Kind::One),
-    ("banner", Kind::One),
+    ("banner", Kind::Path),
     ("casignaturealgorithms", Kind::Algorithms),
     ("channeltimeout", Kind::Words),
     ("chrootdirectory", Kind::One),
@@ -149,12 +151,12 @@ const EVERYWHERE: &[(&str, Kind)] = &[
     ("refuseconnection", Kind::Flag),
     ("rekeylimit", Kind::Rekey),
     ("requiredrsasize", Kind::Number),
-    ("revokedkeys", Kind::One),
+    ("revokedkeys", Kind::Path),
     ("setenv", Kind::Words),
     ("streamlocalbindunlink", Kind::Flag),
     // Within Match since OpenSSH 9.5.
     ("subsystem", Kind::Subsystem),
-    ("trustedusercakeys", Kind::One),
+    ("trustedusercakeys", Kind::Path),
     ("unusedconnectiontimeout", Kind::TimeOrNone),
     ("x11displayoffset", Kind::Number),
     ("x11forwarding", Kind::Flag),
@@ -184,12 +186,12 @@ const GLOBAL: &[(&str, Kind)] = &[
     ("listenaddress", Kind::AddedOne),
     ("logingracetime", Kind::Time),
     ("macs", Kind::Algorithms),
-    ("modulifile", Kind::One),
+    ("modulifile", Kind::Path),
     ("permituserenvironment", Kind::One),
     ("persourcemaxstartups", Kind::One),
     ("persourcenetblocksize", Kind::One),
     ("persourcepenalties", Kind::Words),
-    ("pidfile", Kind::One),
+    ("pidfile", Kind::Path),
     ("port", Kind::AddedOne),
     ("printlastlog", Kind::Flag),
     ("printmotd", Kind::Flag),
@@ -200,7 +202,7 @@ const GLOBAL: &[(&str, Kind)] = &[
     ("usedns", Kind::Flag),
     ("usepam", Kind::Flag),
     ("versionaddendum", Kind::Rest),
-    ("xauthlocation", Kind::One),
+    ("xauthlocation", Kind::Path),
     ("checkmail", Kind::Ignored),
     ("keyregenerationinterval", Kind::Ignored),
     ("protocol", Kind::Ignored),
@@ -262,6 +264,9 @@ pub(super) fn values(kind: Kind, args: &[String], rest: &str) -> Result<Vec<Stri
         Kind::Subsystem if more.is_empty() => Err("has no command".into()),
         Kind::Subsystem => Ok(vec![args.join(" ")]),
         Kind::Rest => Ok(vec![rest.to_owned()]),
+        Kind::Path if first.eq_ignore_ascii_case("none") => one(Some("none".into())),
+        Kind::Path if first.starts_with(['/', '~']) => one(Some(first.clone())),
+        Kind::Path => one(Some(format!("/{first}"))),
         Kind::Startups => one(startups(first)),
         Kind::Rekey => rekey(first, more),
         Kind::Ignored => Ok(Vec::new()),
@@ -298,7 +303,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
 fn startups(text: &str) -> Option<String> {
     let numbers: Option<Vec<i32>> = text.split(':').map(|part| part.parse().ok()).collect();
     match numbers?.as_slice() {
-        [full] => Some(format!("{full}:30:{full}")),
+        [full] => Some(full.to_string()),
         [begin, rate, full] if begin <= full && (1..=100).contains(rate) => Some(text.to_owned()),
         [..] => None,
     }

@@ -203,8 +203,15 @@ impl Reader<'_> {
 }
 
 /// Adds a line's values as its keyword says: the first counts, or the last, or all.
-pub(super) fn add(settings: &mut Settings, keyword: String, new: Setting) {
+pub(super) fn add(settings: &mut Settings, keyword: String, mut new: Setting) {
     let known = keywords::find(&keyword);
+    if known.kind == Kind::Startups {
+        // One number leaves the rate as an earlier line set it.
+        let rate = settings.get(&keyword).and_then(|old| old.values.first()?.split(':').nth(1)).unwrap_or("30");
+        for value in new.values.iter_mut().filter(|value| !value.contains(':')) {
+            *value = format!("{value}:{rate}:{value}");
+        }
+    }
     let Some(old) = settings.get_mut(&keyword) else {
         settings.insert(keyword, new);
         return;
