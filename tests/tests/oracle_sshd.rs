@@ -105,6 +105,8 @@ impl Oracle {
             let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for line in part.lines() {
                 let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+                // Of a relative path, begun at `/`.
+                let value = value.strip_prefix('/').filter(|rest| rest.starts_with('/')).unwrap_or(value);
                 settings.entry(keyword.to_owned()).or_default().push(value.to_owned());
             }
             assert!(settings.len() > 50, "{part}");

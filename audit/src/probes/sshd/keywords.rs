@@ -248,7 +248,7 @@ pub(super) fn values(kind: Kind, args: &[String], rest: &str) -> Result<Vec<Stri
         Kind::TimeOrNone if first == "none" => one(Some("none".into())),
         Kind::TimeOrNone => one(seconds(first).map(|seconds| seconds.to_string())),
         Kind::Number => one(first.parse::<i32>().ok().map(|number| number.to_string())),
-        Kind::Octal => one(u32::from_str_radix(first, 8).ok().filter(|mode| *mode <= 0o777).map(|m| format!("0{m:o}"))),
+        Kind::Octal => one(octal(first)),
         Kind::Algorithms | Kind::One | Kind::AddedOne if more.is_empty() => one(Some(first.clone())),
         // `ListenAddress ADDRESS rdomain DOMAIN`.
         Kind::AddedOne if more.first().is_some_and(|word| word == "rdomain") => Ok(vec![args.join(" ")]),
@@ -298,6 +298,14 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
         rest = after.get(skip..)?;
     }
     (!text.is_empty()).then_some(total)
+}
+
+/// sshd reads it with strtol(3), and asks nothing of what follows the digits.
+fn octal(text: &str) -> Option<String> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let end = text.bytes().position(|byte| !matches!(byte, b'0'..=b'7')).unwrap_or(text.len());
+    let mode = u32::from_str_radix(text.get(..end)?, 8).ok().filter(|mode| *mode <= 0o777)?;
+    Some(format!("0{mode:o}"))
 }
 
 fn startups(text: &str) -> Option<String> {
