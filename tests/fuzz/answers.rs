@@ -35,8 +35,8 @@ pub fn nft(case: &[u8]) -> Recorded {
 
 /// Rules of iptables, which nft shows with extensions it does not know.
 pub fn iptables(case: &[u8]) -> Recorded {
-    // What the agent takes of a program's answer.
-    let case = at_most(case, 16 * 1024 * 1024);
+    // What the agent takes of these programs' answers.
+    let case = at_most(case, 8 * 1024 * 1024);
     firewall()
         .answer(Question::NftRuleset, r#"{"nftables": []}"#)
         .answer(Question::IptablesNft, case)

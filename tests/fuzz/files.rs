@@ -214,7 +214,9 @@ pub fn rights(case: &[u8]) -> Recorded {
         .with_attribute("/srv/audited/program", Attribute::Capability, at_most(capability, ONE_ATTRIBUTE))
         .with_attribute("/srv/audited/program", Attribute::AccessList, at_most(list, ONE_ATTRIBUTE))
         .symlink("/srv/audited/link", &text(at_most(list, ONE_NAME)))
-        .with_stat("/srv/audited/program", |stat| stat.uid = capability.iter().map(|byte| u32::from(*byte)).sum())
+        .with_stat("/srv/audited/program", |stat| {
+            stat.uid = at_most(capability, ONE_NAME).iter().map(|byte| u32::from(*byte)).sum()
+        })
 }
 
 pub fn certificates(case: &[u8]) -> Recorded {

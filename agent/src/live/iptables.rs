@@ -29,7 +29,8 @@ pub(super) const LEGACY6: Kind = Kind {
     programs: &["/usr/sbin/ip6tables-legacy-save", "/sbin/ip6tables-legacy-save", "/usr/sbin/ip6tables-save"],
 };
 
-const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(5), most: 16 * 1024 * 1024 };
+/// Ten thousand rules take a megabyte.
+const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(5), most: 8 * 1024 * 1024 };
 
 /// The standard output of the first program of `kind` there is.
 pub(super) fn ask(kind: &Kind) -> Result<Vec<u8>, Gap> {

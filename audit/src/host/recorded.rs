@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::redaction;
 use super::{Attribute, Checksum, Entry, EntryKind, Gap, GapKind, Host, MAX_PART, Question, Stat, path_text};
+use crate::yaml::short;
 
 /// A host in memory.
 ///
@@ -126,8 +127,9 @@ impl Recorded {
     }
 
     /// A recording as [`Recording::finish`] wrote it.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        // serde quotes what it did not expect, however long.
+        serde_json::from_slice(bytes).map_err(|error| short(error.to_string()))
     }
 
     /// With a file of mode 0644 owned by root, and its folders.

@@ -108,7 +108,8 @@ fn legacy(host: &dyn Host, family: &str, path: &str, question: Question, ruleset
     if let Some(missing) = names.iter().find(|name| !saved.tables.contains_key(**name)) {
         return Err(unread(format!("the program did not show table {missing}")));
     }
-    ruleset.add_legacy(&save::objects(&saved, family).map_err(unread)?);
+    drop(bytes);
+    ruleset.add(save::objects(saved, family).map_err(unread)?);
     Ok(())
 }
 

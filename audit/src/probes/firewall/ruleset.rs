@@ -84,25 +84,21 @@ impl Rule {
 impl Ruleset {
     /// Reads nft's output. The error says why it is no such output at all.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let whole: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"))?;
-        let Some(objects) = whole.get("nftables").and_then(Value::as_array) else {
+        let mut whole: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"))?;
+        let Some(Value::Array(objects)) = whole.get_mut("nftables").map(Value::take) else {
             return Err("not nft's: no list called `nftables`".to_owned());
         };
         let mut ruleset = Self::default();
-        for object in objects {
-            if ruleset.take(object).is_none() {
-                ruleset.misread.push(text::compact(object));
-            }
-        }
+        ruleset.add(objects);
         ruleset.mark_dynamic();
         Ok(ruleset)
     }
 
-    /// Adds the tables of legacy iptables.
-    pub(super) fn add_legacy(&mut self, objects: &[Value]) {
-        for object in objects {
-            if self.take(object).is_none() {
-                self.misread.push(text::compact(object));
+    /// Adds what nft lists, or the tables of legacy iptables put as nft would list them.
+    pub(super) fn add(&mut self, objects: Vec<Value>) {
+        for mut object in objects {
+            if self.take(&mut object).is_none() {
+                self.misread.push(text::compact(&object));
             }
         }
     }
@@ -129,9 +125,12 @@ impl Ruleset {
         }
     }
 
-    fn take(&mut self, object: &Value) -> Option<()> {
-        let (kind, body) = text::single(object)?;
-        match kind {
+    /// Understands an object, moving out of it what may be long.
+    fn take(&mut self, object: &mut Value) -> Option<()> {
+        let (kind, _) = text::single(object)?;
+        let kind = kind.to_owned();
+        let body = object.get_mut(&kind)?;
+        match kind.as_str() {
             "metainfo" => {
                 let schema = body.get("json_schema_version").and_then(Value::as_u64);
                 schema.is_none_or(|schema| schema == 1).then_some(())
@@ -170,9 +169,9 @@ impl Ruleset {
         Some(())
     }
 
-    fn take_rule(&mut self, body: &Value) -> Option<()> {
+    fn take_rule(&mut self, body: &mut Value) -> Option<()> {
         let (id, table, family) = place(body, "chain")?;
-        let statements = body.get("expr")?.as_array()?.clone();
+        let statements = std::mem::take(body.get_mut("expr")?.as_array_mut()?);
         let chain = self.chains.entry(id).or_default();
         if chain.table.is_empty() {
             (chain.family, chain.table) = (family, table);
@@ -181,7 +180,7 @@ impl Ruleset {
         Some(())
     }
 
-    fn take_set(&mut self, map: bool, body: &Value) -> Option<()> {
+    fn take_set(&mut self, map: bool, body: &mut Value) -> Option<()> {
         let (id, ..) = place(body, "name")?;
         let of = |value: &Value| match value {
             Value::Array(parts) => parts.iter().map(text::expression).collect::<Vec<_>>().join(" . "),
@@ -193,11 +192,11 @@ impl Ruleset {
         if let Some(to) = body.get("map") {
             kind = format!("{kind} : {}", of(to));
         }
-        let elements = match body.get("elem") {
-            None => Vec::new(),
-            Some(list) => list.as_array()?.clone(),
-        };
         let flags = words(body.get("flags"));
+        let elements = match body.get_mut("elem") {
+            None => Vec::new(),
+            Some(list) => std::mem::take(list.as_array_mut()?),
+        };
         let dynamic = flags.iter().any(|flag| flag == "dynamic");
         self.sets.insert(id, Set { map, kind, flags, elements, dynamic });
         Some(())

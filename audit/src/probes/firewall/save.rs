@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 use super::save_rule;
 
+/// The most rules and chains of one answer. A rule costs kilobytes as statements, and more than these nobody keeps without sets.
+const MAX_LINES: usize = 10_000;
+/// The longest line, in bytes; what the programs print is far shorter.
+const MAX_LINE: usize = 16 * 1024;
+
 /// The tables of one family.
 #[derive(Debug, Default)]
 pub(super) struct Saved {
@@ -33,39 +38,47 @@ pub(super) struct Rule {
 impl Saved {
     /// Reads what iptables-save printed for `family` (`ip`, `ip6`). The error says which line was not understood.
     pub(super) fn parse(bytes: &[u8], family: &str) -> Result<Self, String> {
-        let text = String::from_utf8_lossy(bytes);
         let mut saved = Self::default();
         let mut table: Option<&mut Table> = None;
-        let mut rules: Vec<(String, Vec<String>)> = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
+        let mut count = 0;
+        // The chains of a table stand before its rules.
+        let mut chains: BTreeSet<String> = BTreeSet::new();
+        for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             let wrong = || format!("line {} was not understood", number + 1);
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            if line.len() > MAX_LINE {
+                return Err(wrong());
+            }
+            count += 1;
+            if count > MAX_LINES {
+                return Err(format!("more than {MAX_LINES} lines of chains and rules"));
+            }
+            // A comment may be in any encoding.
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim();
             match line.as_bytes().first() {
                 None | Some(b'#') => {}
                 Some(b'*') => {
                     table = Some(saved.tables.entry(line.get(1..).unwrap_or_default().to_owned()).or_default());
-                    rules.clear();
+                    chains.clear();
                 }
                 Some(b':') => {
                     let mut words = line.get(1..).unwrap_or_default().split_whitespace();
                     let (Some(chain), Some(policy)) = (words.next(), words.next()) else { return Err(wrong()) };
                     let policy = (policy != "-").then(|| policy.to_lowercase());
+                    chains.insert(chain.to_owned());
                     table.as_mut().ok_or_else(wrong)?.chains.push((chain.to_owned(), policy));
                 }
-                Some(_) if line == "COMMIT" => {
-                    let table = table.take().ok_or_else(wrong)?;
-                    let chains: BTreeSet<String> = table.chains.iter().map(|(name, _)| name.clone()).collect();
-                    for (chain, words) in rules.drain(..) {
-                        table.rules.entry(chain).or_default().push(save_rule::rule(family, &words, &chains));
-                    }
-                }
+                Some(_) if line == "COMMIT" => drop(table.take().ok_or_else(wrong)?),
                 Some(_) => {
                     // Counters stand before the rule where they were asked for.
                     let line = line.strip_prefix('[').and_then(|rest| Some(rest.split_once("] ")?.1)).unwrap_or(line);
-                    let mut words = words(line).into_iter();
-                    match (words.next().as_deref(), words.next()) {
-                        (Some("-A" | "--append"), Some(chain)) if table.is_some() => {
-                            rules.push((chain, words.collect()));
+                    match (words(line).as_slice(), &mut table) {
+                        ([append, chain, words @ ..], Some(table)) if append == "-A" || append == "--append" => {
+                            let rule = save_rule::rule(family, words, &chains);
+                            table.rules.entry(chain.clone()).or_default().push(rule);
                         }
                         _ => return Err(wrong()),
                     }
@@ -120,26 +133,27 @@ pub(super) fn built_in(table: &str, chain: &str) -> Option<(&'static str, &'stat
 }
 
 /// A table of legacy iptables as the objects nft would list: `legacy-ip/filter`. The error names a table not known.
-pub(super) fn objects(saved: &Saved, family: &str) -> Result<Vec<Value>, String> {
+pub(super) fn objects(saved: Saved, family: &str) -> Result<Vec<Value>, String> {
     let of = format!("legacy-{family}");
     let mut objects = Vec::new();
-    for (name, table) in &saved.tables {
+    for (name, table) in saved.tables {
         objects.push(json!({"table": {"family": of, "name": name}}));
         for (chain, policy) in &table.chains {
             let mut body = json!({"family": of, "table": name, "name": chain});
             if let Some(policy) = policy {
                 let (kind, hook, priority) =
-                    built_in(name, chain).ok_or_else(|| format!("a table this program does not know: {name}"))?;
+                    built_in(&name, chain).ok_or_else(|| format!("a table this program does not know: {name}"))?;
                 body = json!({"family": of, "table": name, "name": chain, "type": kind, "hook": hook,
                               "prio": priority, "policy": policy});
             }
             objects.push(json!({ "chain": body }));
         }
-        for (chain, rules) in &table.rules {
-            for rule in rules {
-                let mut body = json!({"family": of, "table": name, "chain": chain, "expr": rule.statements});
-                if let (Some(comment), Some(members)) = (&rule.comment, body.as_object_mut()) {
-                    members.insert("comment".to_owned(), Value::from(comment.as_str()));
+        for (chain, rules) in table.rules {
+            for Rule { statements, comment } in rules {
+                let mut body = json!({"family": of, "table": name, "chain": chain});
+                if let Some(members) = body.as_object_mut() {
+                    members.insert("expr".to_owned(), Value::Array(statements));
+                    members.extend(comment.map(|comment| ("comment".to_owned(), Value::from(comment))));
                 }
                 objects.push(json!({ "rule": body }));
             }
@@ -196,6 +210,10 @@ mod tests {
 
     #[test]
     fn what_is_no_such_output_says_so() {
+        let many = format!("*filter\n:INPUT ACCEPT [0:0]\n{}COMMIT\n", "-A INPUT -j DROP\n".repeat(MAX_LINES));
+        assert_eq!(Saved::parse(many.as_bytes(), "ip").unwrap_err(), "more than 10000 lines of chains and rules");
+        let latin = b"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment caf\xe9 -j DROP\nCOMMIT\n";
+        assert!(Saved::parse(latin, "ip").is_ok());
         for bad in ["-A INPUT -j ACCEPT\n", "*filter\n:INPUT\nCOMMIT\n", "*filter\nhello\nCOMMIT\n", "*filter\n"] {
             assert!(Saved::parse(bad.as_bytes(), "ip").is_err(), "{bad}");
         }

@@ -6,18 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Found, Verifying};
 use crate::host::gap::optional;
-use crate::host::{Checksum, EntryKind, Gap, Host};
+use crate::host::{Checksum, EntryKind, Gap, GapKind, Host, read_small};
 use crate::probes::packages::rpm::files::bytes_of_hex;
 
 const INFO: &str = "/var/lib/dpkg/info";
 const STATUS: &str = "/var/lib/dpkg/status";
 const CONFIGURATION: &str = "/etc/dpkg/dpkg.cfg";
 const CONFIGURATIONS: &str = "/etc/dpkg/dpkg.cfg.d";
+/// The most files of configuration; a desktop with everything has some 5,000.
+const MAX_CONFFILES: usize = 100_000;
 /// The most patterns of files not to unpack.
 const MAX_PATTERNS: usize = 1_000;
 
@@ -25,7 +28,8 @@ const MAX_PATTERNS: usize = 1_000;
 pub(super) fn verify(host: &dyn Host, verifying: &mut Verifying<'_>) -> Result<bool, Gap> {
     let Some(lists) = optional(host.list(Path::new(INFO)))? else { return Ok(false) };
     let Some(status) = optional(host.read(Path::new(STATUS)))? else { return Ok(false) };
-    let conffiles = conffiles(&status);
+    let conffiles = conffiles(&status)?;
+    drop(status);
     let diverted = diversions(host)?;
     let excluded = Excluded::read(host)?;
     let put = |path: Vec<u8>, own: &str| {
@@ -64,9 +68,9 @@ pub(super) fn verify(host: &dyn Host, verifying: &mut Verifying<'_>) -> Result<b
         }
     }
     for (path, (package, sum)) in conffiles {
-        let at = put(path, package);
+        let at = put(path, &package);
         if let Some(found) = verifying.look(&at, Checksum::Md5, &sum) {
-            verifying.tell(&at, package, found, true);
+            verifying.tell(&at, &package, found, true);
         }
     }
     Ok(true)
@@ -86,7 +90,7 @@ fn md5(digits: &[u8]) -> Option<Vec<u8>> {
 type Diversions = BTreeMap<Vec<u8>, (Vec<u8>, String)>;
 
 fn diversions(host: &dyn Host) -> Result<Diversions, Gap> {
-    let bytes = optional(host.read(Path::new("/var/lib/dpkg/diversions")))?.unwrap_or_default();
+    let bytes = optional(read_small(host, Path::new("/var/lib/dpkg/diversions")))?.unwrap_or_default();
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let mut all = BTreeMap::new();
     while let (Some(from), Some(to), Some(by)) = (lines.next(), lines.next(), lines.next()) {
@@ -95,30 +99,37 @@ fn diversions(host: &dyn Host) -> Result<Diversions, Gap> {
     Ok(all)
 }
 
+/// The package and the sum.
+type Conffiles = BTreeMap<Vec<u8>, (Arc<str>, Vec<u8>)>;
+
 /// By path: package and sum of each file marked as configuration, but those that newer versions no longer have.
-fn conffiles(status: &[u8]) -> BTreeMap<Vec<u8>, (&str, Vec<u8>)> {
+fn conffiles(status: &[u8]) -> Result<Conffiles, Gap> {
     let mut found = BTreeMap::new();
-    let (mut package, mut unpacked, mut inside) = ("", false, false);
+    let (mut package, mut unpacked, mut inside) = (Arc::<str>::from(""), false, false);
     for line in status.split(|byte| *byte == b'\n') {
         if let Some(row) = line.strip_prefix(b" ").filter(|_| inside) {
             // A path may have blanks, the words behind it have none.
             let row = std::str::from_utf8(row).ok().filter(|_| unpacked);
             let Some((path, sum)) = row.and_then(|row| row.rsplit_once(' ')) else { continue };
             if let Some(sum) = md5(sum.as_bytes()) {
-                found.insert(path.as_bytes().to_vec(), (package, sum));
+                found.insert(path.as_bytes().to_vec(), (package.clone(), sum));
+                if found.len() > MAX_CONFFILES {
+                    let detail = format!("more than {MAX_CONFFILES} configuration files");
+                    return Err(Gap::new(GapKind::TooLarge, STATUS, detail));
+                }
             }
             continue;
         }
         inside = line == b"Conffiles:";
         if let Some(name) = line.strip_prefix(b"Package: ") {
-            package = std::str::from_utf8(name).unwrap_or_default();
+            package = Arc::from(std::str::from_utf8(name).unwrap_or_default());
         } else if let Some(status) = line.strip_prefix(b"Status: ") {
             // Of a package that was removed the configuration may stay, and need not.
             let gone = [&b" config-files"[..], b" not-installed", b" half-installed"];
             unpacked = !gone.iter().any(|state| status.ends_with(state));
         }
     }
-    found
+    Ok(found)
 }
 
 /// What dpkg was told not to unpack.
