@@ -24,7 +24,7 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
-use audit::host::{Attribute, Checksum, Entry, EntryKind, Gap, GapKind, Host, Question, Stat};
+use audit::host::{Attribute, Checksum, Entry, EntryKind, Gap, GapKind, Host, Question, Stat, Whole};
 
 use crate::cli::Usage;
 use fs::Anchor;
@@ -150,6 +150,10 @@ impl Host for Live {
 
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
         self.anchor.attribute(path, attribute)
+    }
+
+    fn whole(&self, path: &Path, most: Option<u64>) -> Result<Whole, Gap> {
+        self.anchor.whole(path, most, &self.told)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {

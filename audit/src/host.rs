@@ -10,6 +10,7 @@ pub mod declared;
 pub mod gap;
 pub mod recorded;
 mod redaction;
+pub mod whole;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use declared::Declared;
 pub use gap::{Gap, GapKind};
 pub use recorded::{Recorded, Recording};
+pub use whole::Whole;
 
 /// The largest file a probe may read, in bytes: dpkg's status of a full desktop is about 4 MiB.
 pub const MAX_FILE: u64 = 32 * 1024 * 1024;
@@ -70,6 +72,12 @@ pub trait Host {
 
     /// An extended attribute of `path`, a symbolic link in the last place not followed; `None` where it has none.
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap>;
+
+    /// What stands at `path` itself, with the rights beside its mode and, of a regular file of at most `most` bytes, its SHA-256:
+    /// as by `lstat`, `attribute` and `checksum`, of one and the same file.
+    fn whole(&self, path: &Path, most: Option<u64>) -> Result<Whole, Gap> {
+        Whole::piece_by_piece(self, path, most)
+    }
 
     /// The answer to a question no file answers. On a root file system that is not running, a [`GapKind::NotLive`].
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap>;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use audit::digest::Digest;
 use audit::facts::AnyFacts;
-use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
+use audit::host::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat, Whole};
 use audit::probe::{Expectation, Topic};
 use audit::report::ProbeFacts;
 
@@ -206,6 +206,11 @@ impl Host for Noting<'_> {
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
         self.note(path, Last::Itself);
         self.cycle.live.attribute(path, attribute)
+    }
+
+    fn whole(&self, path: &Path, most: Option<u64>) -> Result<Whole, Gap> {
+        self.note(path, Last::Itself);
+        self.cycle.live.whole(path, most)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {

@@ -10,13 +10,13 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use audit::host::{
     Attribute, Checksum, Entry, EntryKind, Gap, GapKind, MAX_ENTRIES, MAX_FILE, MAX_PART, MAX_SUMMED, Stat, path_text,
 };
 use md5::Md5;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use sha2::{Digest as Sum, Sha256};
@@ -31,6 +31,8 @@ const MAX_ATTRIBUTE: usize = 64 * 1024;
 const USUAL_ATTRIBUTE: usize = 512;
 /// How much of a file is held while it is summed. Twice as much would be mapped and cleared anew for each file.
 const BUFFER: usize = 64 * 1024;
+/// Files under /proc state no size.
+const LEAST_BUFFER: usize = 4 * 1024;
 
 /// What was seen of a path at one instant, to tell later whether it has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -176,16 +178,7 @@ impl Anchor {
     /// Owner, mode and size of `path`. Opens nothing that could have a side effect.
     pub(super) fn stat(&self, path: &Path, last: Last) -> Result<Stat, Gap> {
         let file = self.reach(path, OFlags::PATH | OFlags::CLOEXEC | last.flag())?;
-        let stat = rustix::fs::fstat(&file).map_err(|error| gap(path, error))?;
-        Ok(Stat {
-            kind: kind(FileType::from_raw_mode(stat.st_mode)),
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: stat.st_mtime,
-            device: stat.st_dev,
-        })
+        Ok(stat_of(&rustix::fs::fstat(&file).map_err(|error| gap(path, error))?))
     }
 
     /// Where the symbolic link at `path` points.
@@ -201,38 +194,28 @@ impl Anchor {
     /// At most `length` bytes of the regular file at `path` from `offset`.
     pub(super) fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, Gap> {
         let (file, _) = self.open_regular(path)?;
-        let mut bytes = vec![0; length.min(MAX_PART)];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, offset.saturating_add(filled as u64)) {
+        let most = length.min(MAX_PART);
+        let mut bytes = Vec::with_capacity(most);
+        while bytes.len() < most {
+            let at = offset.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&file, spare_capacity(&mut bytes), at) {
                 Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(path, &error)),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(gap(path, error)),
             }
         }
-        bytes.truncate(filled);
+        // The room may be more than was asked for.
+        bytes.truncate(most);
         Ok(bytes)
     }
 
     /// The checksum of the regular file at `path`; `told` of each piece.
     pub(super) fn checksum(&self, path: &Path, sum: Checksum, told: &Told) -> Result<Vec<u8>, Gap> {
         let (file, size) = self.open_regular(path)?;
-        let too_large = || {
-            let detail = format!("larger than {} GiB", MAX_SUMMED / 1024 / 1024 / 1024);
-            Gap::new(GapKind::TooLarge, path_text(path), detail)
-        };
-        if size > MAX_SUMMED {
-            return Err(too_large());
+        match sum {
+            Checksum::Sha256 => sum_of::<Sha256>(file, size, path, told),
+            Checksum::Md5 => sum_of::<Md5>(file, size, path, told),
         }
-        let mut file = file.take(MAX_SUMMED);
-        let summed = match sum {
-            Checksum::Sha256 => sum_of::<Sha256>(&mut file, told),
-            Checksum::Md5 => sum_of::<Md5>(&mut file, told),
-        };
-        let summed = summed.map_err(|error| failed(path, &error))?;
-        // One that grew while it was read.
-        if file.limit() == 0 { Err(too_large()) } else { Ok(summed) }
     }
 
     /// An extended attribute of what stands at `path` itself.
@@ -248,20 +231,7 @@ impl Anchor {
         };
         // fgetxattr(2) refuses a descriptor that only names a file; by this path the same file is meant, and not opened.
         let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let mut bytes = vec![0; USUAL_ATTRIBUTE];
-        let mut read = rustix::fs::getxattr(&by_descriptor, name, bytes.as_mut_slice());
-        if read == Err(Errno::RANGE) {
-            bytes.resize(MAX_ATTRIBUTE, 0);
-            read = rustix::fs::getxattr(&by_descriptor, name, bytes.as_mut_slice());
-        }
-        match read {
-            Ok(length) => {
-                bytes.truncate(length);
-                Ok(Some(bytes))
-            }
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
-            Err(error) => Err(gap(path, error)),
-        }
+        xattr(|bytes| rustix::fs::getxattr(&by_descriptor, name, bytes)).map_err(|error| gap(path, error))
     }
 
     /// What tells that a file or folder has not changed; see [`Look`].
@@ -316,18 +286,58 @@ pub(super) fn kind(file_type: FileType) -> EntryKind {
     }
 }
 
-fn sum_of<D: Sum>(file: &mut impl std::io::Read, told: &Told) -> std::io::Result<Vec<u8>> {
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    Stat {
+        kind: kind(FileType::from_raw_mode(stat.st_mode)),
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: stat.st_mtime,
+        device: stat.st_dev,
+    }
+}
+
+/// What an attribute holds, `None` where there is none; `read` fills as much as it is given.
+fn xattr(read: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Option<Vec<u8>>, Errno> {
+    let mut usual = [0; USUAL_ATTRIBUTE];
+    match read(&mut usual) {
+        Ok(length) => Ok(usual.get(..length).map(<[u8]>::to_vec)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(Errno::RANGE) => {
+            let mut bytes = vec![0; MAX_ATTRIBUTE];
+            let length = read(&mut bytes)?;
+            bytes.truncate(length);
+            Ok(Some(bytes))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The sum of `file`, of which `size` bytes are expected.
+fn sum_of<D: Sum>(file: File, size: u64, path: &Path, told: &Told) -> Result<Vec<u8>, Gap> {
+    let too_large = || {
+        let detail = format!("larger than {} GiB", MAX_SUMMED / 1024 / 1024 / 1024);
+        Gap::new(GapKind::TooLarge, path_text(path), detail)
+    };
+    if size > MAX_SUMMED {
+        return Err(too_large());
+    }
+    let mut file = file.take(MAX_SUMMED);
     let mut sum = D::new();
-    let mut buffer = vec![0; BUFFER];
+    let expected = usize::try_from(size).unwrap_or(BUFFER).saturating_add(1);
+    let mut buffer = vec![0; expected.clamp(LEAST_BUFFER, BUFFER)];
     loop {
         match file.read(&mut buffer) {
+            // One that grew while it was read.
+            Ok(0) if file.limit() == 0 => return Err(too_large()),
             Ok(0) => return Ok(sum.finalize().to_vec()),
             Ok(read) => {
                 sum.update(buffer.get(..read).unwrap_or_default());
                 told.step(Step::Summed(read as u64));
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(failed(path, &error)),
         }
     }
 }
@@ -356,6 +366,8 @@ pub(super) fn gap(path: &Path, error: Errno) -> Gap {
     };
     Gap::new(kind, path_text(path), detail)
 }
+
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::glob::Glob;
 
-use super::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat};
+use super::{Attribute, Checksum, Entry, Gap, GapKind, Host, Question, Stat, Whole};
 
 /// `host`, but only the declared part of it.
 pub struct Declared<'a> {
@@ -72,6 +72,11 @@ impl Host for Declared<'_> {
     fn attribute(&self, path: &Path, attribute: Attribute) -> Result<Option<Vec<u8>>, Gap> {
         self.admit(path)?;
         self.host.attribute(path, attribute)
+    }
+
+    fn whole(&self, path: &Path, most: Option<u64>) -> Result<Whole, Gap> {
+        self.admit(path)?;
+        self.host.whole(path, most)
     }
 
     fn ask(&self, question: Question) -> Result<Vec<u8>, Gap> {

@@ -117,3 +117,46 @@ fn a_file_is_read_in_parts_and_summed() {
         GapKind::TooLarge
     );
 }
+
+#[test]
+fn a_file_looked_at_whole_is_what_one_question_after_the_other_tells() {
+    let (folder, anchor) = tree();
+    let etc = folder.path().join("root/etc");
+    std::fs::write(etc.join("empty"), "").unwrap();
+    std::fs::write(etc.join("long"), vec![7; 3 * BUFFER + 1]).unwrap();
+    symlink("long", etc.join("link")).unwrap();
+    let fifo = etc.join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    // system.posix_acl_access: user::rw-, user:7:r--, group::r--, mask::r--, other::---.
+    let entries = [(1_u16, 6_u16, u32::MAX), (2, 4, 7), (4, 4, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    // Not every file system of a test machine keeps access lists.
+    let kept =
+        rustix::fs::setxattr(etc.join("long"), "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty());
+    for name in ["", "/empty", "/long", "/link", "/fifo", "/none"] {
+        let path = format!("/etc{name}");
+        let path = Path::new(&path);
+        let seen = anchor.whole(path, Some(u64::MAX), &Told::default());
+        let stat = match anchor.stat(path, Last::Itself) {
+            Ok(stat) => stat,
+            Err(gap) => {
+                assert_eq!(seen.unwrap_err(), gap);
+                continue;
+            }
+        };
+        let seen = seen.unwrap();
+        assert_eq!(seen.stat, stat, "{name}");
+        assert_eq!(seen.access_list, anchor.attribute(path, Attribute::AccessList), "{name}");
+        assert_eq!(seen.access_list.unwrap().is_some(), name == "/long" && kept.is_ok(), "{name}");
+        assert_eq!(seen.capability, anchor.attribute(path, Attribute::Capability), "{name}");
+        let sum = matches!(name, "/empty" | "/long")
+            .then(|| anchor.checksum(path, Checksum::Sha256, &Told::default()).unwrap());
+        assert_eq!(seen.sha256.transpose().unwrap(), sum, "{name}");
+    }
+    let least = |most| anchor.whole(Path::new("/etc/long"), most, &Told::default()).unwrap().sha256;
+    assert_eq!((least(None), least(Some(3 * BUFFER as u64))), (None, None));
+}

@@ -9,7 +9,7 @@ use super::paths::{ASKED, SHA256};
 use super::{File, Item, State, rights, survey};
 use crate::digest::Digest;
 use crate::facts::Facts;
-use crate::host::{Attribute, Checksum, EntryKind, Gap, GapKind, Host, Stat, path_text};
+use crate::host::{Checksum, EntryKind, Gap, GapKind, Host, Stat, Whole, path_text};
 
 /// The largest file whose lines are searched, in bytes.
 const MAX_SEARCHED: usize = 1024 * 1024;
@@ -91,6 +91,18 @@ fn hide(facts: &mut Facts<Item, State>, prefix: &str, gap: &Gap) {
     facts.state.hide(prefix, gap.clone());
 }
 
+/// A sum, or why there is none.
+type Sum = Result<Vec<u8>, Gap>;
+
+/// An attribute. A file system that keeps none grants none.
+fn supported(attribute: &Result<Option<Vec<u8>>, Gap>) -> Result<Option<&[u8]>, Gap> {
+    match attribute {
+        Ok(value) => Ok(value.as_deref()),
+        Err(gap) if gap.kind == GapKind::Unsupported => Ok(None),
+        Err(gap) => Err(gap.clone()),
+    }
+}
+
 struct Looking<'h> {
     host: &'h dyn Host,
     users: Names,
@@ -103,10 +115,13 @@ struct Looking<'h> {
 impl Looking<'_> {
     fn at(&mut self, path: &Path, want: &Want<'_>) {
         let subject = path_text(path);
-        match self.file(path) {
-            Ok((file, stat)) => {
+        let most = want.sum.then(|| MAX_SUMS.saturating_sub(self.summed));
+        match self.file(path, most) {
+            Ok((file, stat, summed)) => {
                 if file.kind == EntryKind::File {
-                    self.sum(path, &subject, &stat, want);
+                    if want.sum {
+                        self.sum(path, &subject, &stat, summed);
+                    }
                     self.search(path, &subject, &stat, want);
                 }
                 self.facts.items.seen.insert(subject, Item::File(file));
@@ -117,8 +132,10 @@ impl Looking<'_> {
         }
     }
 
-    fn file(&self, path: &Path) -> Result<(File, Stat), Gap> {
-        let itself = self.host.lstat(path)?;
+    /// With what it comes down to behind links, and its sum where that was taken already.
+    fn file(&self, path: &Path, most: Option<u64>) -> Result<(File, Stat, Option<Sum>), Gap> {
+        let whole = self.host.whole(path, most)?;
+        let itself = whole.stat;
         let mut file = File {
             kind: itself.kind,
             mode: String::new(),
@@ -137,34 +154,28 @@ impl Looking<'_> {
                 Err(gap) => return Err(gap),
             }
         } else {
-            self.rights(path, &itself, &mut file)?;
+            self.rights(path, &whole, &mut file)?;
         }
         file.kind = stat.kind;
         file.mode = format!("{:04o}", stat.mode);
         file.owner = self.users.of(stat.uid);
         file.group = self.groups.of(stat.gid);
-        Ok((file, stat))
+        Ok((file, stat, whole.sha256))
     }
 
     /// What stands beside the mode. A file system that keeps no such attributes grants none.
-    fn rights(&self, path: &Path, stat: &Stat, file: &mut File) -> Result<(), Gap> {
-        let unsupported = |gap: Gap| if gap.kind == GapKind::Unsupported { Ok(None) } else { Err(gap) };
+    fn rights(&self, path: &Path, whole: &Whole, file: &mut File) -> Result<(), Gap> {
         let malformed = |why: &str| Gap::malformed(path_text(path), why);
-        let list = self.host.attribute(path, Attribute::AccessList).or_else(unsupported)?;
-        if let Some(list) = list {
-            file.acl = rights::acl(&list, &self.users, &self.groups).map_err(malformed)?;
+        if let Some(list) = supported(&whole.access_list)? {
+            file.acl = rights::acl(list, &self.users, &self.groups).map_err(malformed)?;
         }
-        if stat.kind == EntryKind::File {
-            let set = self.host.attribute(path, Attribute::Capability).or_else(unsupported)?;
-            file.capabilities = set.map(|set| rights::capabilities(&set)).transpose().map_err(malformed)?;
+        if let Some(set) = supported(&whole.capability)? {
+            file.capabilities = Some(rights::capabilities(set).map_err(malformed)?);
         }
         Ok(())
     }
 
-    fn sum(&mut self, path: &Path, subject: &str, stat: &Stat, want: &Want<'_>) {
-        if !want.sum {
-            return;
-        }
+    fn sum(&mut self, path: &Path, subject: &str, stat: &Stat, summed: Option<Sum>) {
         let own = format!("{SHA256}{subject}");
         self.summed = self.summed.saturating_add(stat.size);
         if self.summed > MAX_SUMS {
@@ -172,7 +183,8 @@ impl Looking<'_> {
             self.facts.items.hide(own, Gap::new(GapKind::TooLarge, subject, detail));
             return;
         }
-        let sum = self.host.checksum(path, Checksum::Sha256);
+        // What a link leads to was not summed with it.
+        let sum = summed.unwrap_or_else(|| self.host.checksum(path, Checksum::Sha256));
         match sum.map(|sum| <[u8; 32]>::try_from(sum.as_slice()).map(Digest::from_bytes)) {
             Ok(Ok(digest)) => drop(self.facts.items.seen.insert(own, Item::Sha256(digest.to_string()))),
             Ok(Err(_)) => self.facts.items.hide(own, Gap::malformed(subject, "a sum that is no SHA-256")),
