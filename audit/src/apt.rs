@@ -12,6 +12,7 @@ pub mod pins;
 pub mod policy;
 pub mod release;
 pub mod sources;
+mod window;
 
 /// The folder of lists.
 pub const LISTS: &str = "/var/lib/apt/lists";

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use memchr::memmem::Finder;
 
-use super::lz4::{HISTORY, Lz4};
+use super::lz4::Lz4;
 use super::release::Release;
 use super::sources::Source;
+use super::window::Window;
 use crate::host::{Gap, GapKind, Host};
 
 /// How much is read at once.
@@ -73,37 +74,37 @@ pub fn stanzas(host: &dyn Host, path: &str, mut each: impl FnMut(&[u8])) -> Resu
         return Err(Gap::new(GapKind::Unsupported, path, detail));
     };
     let end_of_stanza = Finder::new(b"\n\n");
-    let (mut buffer, mut done) = (Vec::with_capacity(2 * READ), 0);
+    let mut window = Window::new(match &source {
+        Form::Plain { .. } => READ,
+        Form::Lz4(frame) => frame.longest(),
+    });
     loop {
         let more = match &mut source {
             Form::Plain { offset } => {
                 let part = host.read_part(file, *offset, READ)?;
                 *offset += part.len() as u64;
-                buffer.extend_from_slice(&part);
+                window.room(part.len()).1.copy_from_slice(&part);
+                window.filled(part.len());
                 !part.is_empty()
             }
-            Form::Lz4(frame) => frame.next(&mut buffer)?,
+            Form::Lz4(frame) => frame.next(&mut window)?,
         };
-        while let Some(length) = buffer.get(done..).and_then(|rest| end_of_stanza.find(rest)) {
-            each(buffer.get(done..done + length).unwrap_or_default());
-            done += length + 2;
+        let mut rest = window.rest();
+        while let Some(length) = end_of_stanza.find(rest) {
+            each(rest.get(..length).unwrap_or_default());
+            rest = rest.get(length + 2..).unwrap_or_default();
         }
         if !more {
-            let rest = buffer.get(done..).unwrap_or_default();
             if !rest.trim_ascii().is_empty() {
                 each(rest);
             }
             return Ok(());
         }
-        if buffer.len() - done > MAX_STANZA {
+        if rest.len() > MAX_STANZA {
             return Err(Gap::malformed(path, "holds an impossibly long stanza"));
         }
-        // What LZ4 may still refer to stays.
-        let gone = done.min(buffer.len().saturating_sub(HISTORY));
-        if gone > READ {
-            buffer.drain(..gone);
-            done -= gone;
-        }
+        let used = window.rest().len() - rest.len();
+        window.used(used);
     }
 }
 

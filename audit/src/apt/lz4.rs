@@ -8,6 +8,7 @@ use std::path::Path;
 
 use lz4_flex::block::{DecompressError, decompress_into_with_dict};
 
+use super::window::Window;
 use crate::host::{Gap, GapKind, Host};
 
 /// How far back a block may refer.
@@ -25,20 +26,20 @@ pub struct Lz4<'h> {
     offset: u64,
     input: Vec<u8>,
     at: usize,
-    room: Vec<u8>,
+    block: usize,
     checksums: bool,
 }
 
 impl<'h> Lz4<'h> {
     /// The frame in the file at `path`.
     pub fn open(host: &'h dyn Host, path: &'h Path) -> Result<Self, Gap> {
-        let mut frame = Self { host, path, offset: 0, input: Vec::new(), at: 0, room: Vec::new(), checksums: false };
+        let mut frame = Self { host, path, offset: 0, input: Vec::new(), at: 0, block: 0, checksums: false };
         let head = frame.take(7)?.to_vec();
         let (flags, size) = (head.get(4).copied().unwrap_or(0), head.get(5).copied().unwrap_or(0) >> 4 & 7);
         if !head.starts_with(MAGIC) || flags >> 6 != 1 || size < 4 || flags & 1 == 1 {
             return Err(frame.malformed());
         }
-        frame.room = vec![0; 1 << (8 + 2 * size)];
+        frame.block = 1 << (8 + 2 * size);
         frame.checksums = flags & 0x10 != 0;
         if flags & 0x08 != 0 {
             frame.take(8)?;
@@ -46,21 +47,27 @@ impl<'h> Lz4<'h> {
         Ok(frame)
     }
 
+    /// The longest a block may be, decoded.
+    pub fn longest(&self) -> usize {
+        self.block
+    }
+
     /// Puts the next block behind what `out` holds, whose end is the history; false at the end.
-    pub fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, Gap> {
+    pub fn next(&mut self, out: &mut Window) -> Result<bool, Gap> {
         let size = self.number()?;
         if size == 0 {
             return Ok(false);
         }
         let (stored, length) = (size >> 31 == 1, (size & 0x7fff_ffff) as usize);
-        if length > self.room.len() {
+        if length > self.block {
             return Err(self.malformed());
         }
         let from = self.fill(length)?;
         let bytes = self.input.get(from..self.at).unwrap_or_default();
-        let decoded = if stored { Some(bytes) } else { decode(bytes, out, &mut self.room) };
+        let (history, room) = out.room(self.block);
+        let decoded = if stored { store(bytes, room) } else { decode(bytes, history, room) };
         let Some(decoded) = decoded else { return Err(self.malformed()) };
-        out.extend_from_slice(decoded);
+        out.filled(decoded);
         if self.checksums {
             self.take(4)?;
         }
@@ -88,7 +95,7 @@ impl<'h> Lz4<'h> {
                     return Err(self.malformed());
                 }
                 self.offset += part.len() as u64;
-                self.input.extend(part);
+                if self.input.is_empty() { self.input = part } else { self.input.extend(part) }
             }
         }
         let from = self.at;
@@ -101,13 +108,17 @@ impl<'h> Lz4<'h> {
     }
 }
 
-/// One block, decoded into `room`; it may refer to `history`. The room is the frame's own: writers of frames end blocks early, so
-/// that clearing room for a whole one each time cost more than decoding.
-fn decode<'r>(input: &[u8], history: &[u8], room: &'r mut [u8]) -> Option<&'r [u8]> {
+/// A block that is kept as it is: its length.
+fn store(input: &[u8], room: &mut [u8]) -> Option<usize> {
+    room.get_mut(..input.len())?.copy_from_slice(input);
+    Some(input.len())
+}
+
+/// One block, decoded into `room`, and its length there; it may refer to `history`.
+fn decode(input: &[u8], history: &[u8], room: &mut [u8]) -> Option<usize> {
     // Kept a call: inlined here, where code is built for size, it takes three times the instructions.
     let decompress: Decompress = black_box(decompress_into_with_dict);
-    let length = decompress(input, room, history).ok()?;
-    room.get(..length)
+    decompress(input, room, history).ok()
 }
 
 #[cfg(test)]
@@ -118,9 +129,9 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Result<Vec<u8>, Gap> {
         let host = Recorded::new().file("/x.lz4", bytes);
         let mut frame = Lz4::open(&host, Path::new("/x.lz4"))?;
-        let mut out = Vec::new();
+        let mut out = Window::new(frame.longest());
         while frame.next(&mut out)? {}
-        Ok(out)
+        Ok(out.rest().to_vec())
     }
 
     /// `abc` eight times over: three literals, one copy that overlaps itself, and five last literals.
