@@ -60,6 +60,12 @@ pub(super) const PRODUCTS: [Product; 30] = [
 
 /// Whether `pattern` means `name`: `?` one digit, `*` anything up to what follows it.
 pub(super) fn means(pattern: &str, name: &str) -> bool {
+    // Nearly every name begins otherwise.
+    if let Some(first) = pattern.bytes().next().filter(|first| !matches!(first, b'?' | b'*'))
+        && name.bytes().next() != Some(first)
+    {
+        return false;
+    }
     let mut rest = name;
     let mut parts = pattern.split('*');
     let Some(first) = parts.next() else { return false };

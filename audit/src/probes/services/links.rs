@@ -1,10 +1,13 @@
 //! What the links of the load path make of a unit that has a file: enabled, linked, known by another name, or none of it. Source:
 //! systemd.unit(5) and systemctl(1), `is-enabled`.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::enablement::Enablement;
 use super::install::Install;
 use super::names;
-use super::tree::{self, CONFIGURED, File, Folder, Origin, Tree, Want};
+use super::tree::{CONFIGURED, File, Folder, Origin, Tree, Want};
 
 /// How the unit called `name` is installed. `at` is the folder its file stands in, unless it is linked in from elsewhere.
 pub(super) fn enablement(tree: &Tree<'_>, name: &str, install: &Install, at: Option<usize>) -> Enablement {
@@ -63,19 +66,23 @@ impl Links<'_> {
 
     /// Where a link of `X.wants` leads does not matter: its name says what is wanted.
     fn is_wanted(&self, want: &Want) -> bool {
-        let names_it = want.link == self.name || names::template(&want.link).as_deref() == Some(self.name);
+        let names_it = want.link == self.name || want.template.as_deref() == Some(self.name);
         want.listed && names_it && self.counts(&want.link)
     }
 
     fn is_another_name(&self, link: &str, file: &File, hidden: bool) -> bool {
         let File::Link(target) = file else { return false };
-        let (by_name, by_target) = (!hidden && link == self.name, tree::last(target) == self.name);
+        let (by_name, by_target) = (!hidden && link == self.name, self.is_last_of(target));
         (by_name != by_target) && self.counts(link)
     }
 
     /// Whether the folder links the unit in by its own name.
     fn is_itself(&self, folder: &Folder) -> bool {
-        matches!(folder.units.get(self.name), Some(File::Link(target)) if tree::last(target) == self.name)
+        matches!(folder.units.get(self.name), Some(File::Link(target)) if self.is_last_of(target))
+    }
+
+    fn is_last_of(&self, target: &Path) -> bool {
+        target.file_name() == Some(OsStr::new(self.name))
     }
 
     fn counts(&self, link: &str) -> bool {

@@ -81,6 +81,8 @@ pub(super) struct Want {
     of: String,
     /// The link's name.
     pub(super) link: String,
+    /// The template it is an instance of.
+    pub(super) template: Option<String>,
     /// Whether systemctl sees it: it looks into no folder that is itself a link, systemd does.
     pub(super) listed: bool,
     /// A link to `/dev/null`, which hides those of its name in weaker folders.
@@ -195,7 +197,8 @@ impl<'a> Tree<'a> {
             if let Some(target) = self.target(&place.join(link)) {
                 let masked = target == Path::new(NOTHING);
                 let listed = kind == EntryKind::Directory;
-                folder.wants.push(Want { of: name.to_owned(), link: link.to_owned(), listed, masked });
+                let (of, link, template) = (name.to_owned(), link.to_owned(), names::template(link));
+                folder.wants.push(Want { of, link, template, listed, masked });
             }
         }
     }
