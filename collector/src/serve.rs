@@ -18,6 +18,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use connections::Capped;
 use ed25519_dalek::SigningKey;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Semaphore;
 
 use crate::app::{App, INFLATING, REQUESTS, Wake, now};
@@ -43,8 +44,28 @@ const UNREAD: u32 = 128 * 1024;
 /// The largest key file that is read.
 const KEY_BYTES: usize = 32;
 
+/// Descriptors beside those of connections: the database, logs, what is read at start.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// A shell commonly gives 1024 descriptors and allows for many more: as many as there may be connections are asked for.
+fn enough_descriptors() {
+    let wanted = CONNECTIONS as u64 + OTHER_DESCRIPTORS;
+    let given = getrlimit(Resource::Nofile);
+    let allowed = given.maximum.unwrap_or(u64::MAX);
+    if given.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    if allowed < wanted {
+        tracing::warn!("only {allowed} descriptors are allowed: {CONNECTIONS} connections at once would need {wanted}");
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed.min(wanted)), ..given }) {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    }
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    enough_descriptors();
     make_folder(&config.data)?;
     let _alone = alone(&config.data.join("lock"))?;
     let store = Store::open(&config.data.join("collector.db")).await?;
