@@ -15,6 +15,7 @@ use crate::finding::Judgement;
 use crate::host::{Declared, Gap, Host, Question};
 use crate::lifecycle::Lifecycles;
 use crate::shape::Shape;
+use crate::yaml::short;
 
 /// Whether an observation would have shown a subject, had it been there.
 pub type Looked = Box<dyn Fn(&str) -> bool>;
@@ -100,7 +101,14 @@ pub struct Encoded {
 #[error("facts of {probe} are not of its shape: {cause}")]
 pub struct BadFacts {
     probe: &'static str,
-    cause: serde_json::Error,
+    cause: String,
+}
+
+impl BadFacts {
+    /// serde quotes what it did not expect, however long.
+    fn new(probe: &'static str, cause: &serde_json::Error) -> Self {
+        Self { probe, cause: short(cause.to_string()) }
+    }
 }
 
 /// What is wrong with an expectation: the path inside it, and the complaint.
@@ -229,7 +237,7 @@ impl<P: Probe> Topic for Erased<P> {
     }
 
     fn encode(&self, facts: &AnyFacts) -> Result<Encoded, BadFacts> {
-        let wrong = |cause| BadFacts { probe: P::NAME, cause };
+        let wrong = |cause| BadFacts::new(P::NAME, &cause);
         let facts: &Facts<P::Item, P::State> =
             facts.downcast_ref().ok_or_else(|| wrong(serde::ser::Error::custom("facts of another probe")))?;
         Ok(Encoded {
@@ -239,7 +247,7 @@ impl<P: Probe> Topic for Erased<P> {
     }
 
     fn decode(&self, items: &[u8], state: &[u8]) -> Result<AnyFacts, BadFacts> {
-        let wrong = |cause| BadFacts { probe: P::NAME, cause };
+        let wrong = |cause| BadFacts::new(P::NAME, &cause);
         let items: Observed<P::Item> = serde_json::from_slice(items).map_err(wrong)?;
         let state: Observed<P::State> = serde_json::from_slice(state).map_err(wrong)?;
         Ok(Arc::new(Facts::<P::Item, P::State> { items, state }))
@@ -254,5 +262,18 @@ impl<P: Probe> Topic for Erased<P> {
 
     fn shapes(&self) -> Shapes {
         Shapes { expectation: Shape::of::<P::Expect>(), item: Shape::of::<P::Item>(), state: Shape::of::<P::State>() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::probes;
+
+    #[test]
+    fn facts_of_another_shape_are_refused_in_few_words_however_long_what_they_hold() {
+        let topic = probes::find("protection").unwrap();
+        let items = format!("{{\"{}\":{{}}}}", "x".repeat(1 << 20));
+        let Err(bad) = topic.decode(items.as_bytes(), b"{}") else { panic!("it was decoded") };
+        assert!(bad.to_string().len() < 3_000, "{} bytes", bad.to_string().len());
     }
 }

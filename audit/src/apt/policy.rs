@@ -9,11 +9,17 @@ use std::collections::BTreeMap;
 
 use super::lists::{List, field, stanzas};
 use super::pins::Pins;
-use crate::host::{Gap, Host};
+use crate::host::{Gap, GapKind, Host};
 use crate::version::DpkgVersion;
 
 /// The priority of dpkg's own status file.
 const BY_BEING_INSTALLED: i32 = 100;
+/// The most versions of one package on offer; a repository that keeps every version ever made has some hundreds.
+const MAX_OFFERS: usize = 5_000;
+/// The most versions on offer of all packages together.
+const MAX_ALL: usize = 100_000;
+/// The longest version on offer, as of those installed, in bytes.
+const MAX_VERSION: usize = 300;
 
 /// A package as it is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +57,12 @@ pub fn offers(
         places.entry(package.name.as_bytes()).or_default().push(place);
     }
     let mut offers: Vec<Vec<Offer>> = vec![Vec::new(); installed.len()];
+    let (mut count, mut beyond) = (0, None);
     for (number, list) in lists.iter().enumerate() {
         stanzas(host, &list.path, |stanza| {
+            if beyond.is_some() {
+                return;
+            }
             // Every repository begins a stanza so; one that does not is looked through.
             let name = match stanza.strip_prefix(b"Package: ") {
                 Some(rest) => rest.get(..memchr::memchr(b'\n', rest).unwrap_or(rest.len())).unwrap_or_default(),
@@ -63,22 +73,32 @@ pub fn offers(
             else {
                 return;
             };
+            if version.len() > MAX_VERSION {
+                beyond = Some("offers a version longer than any");
+                return;
+            }
             for place in places {
                 let Some((package, offers)) = installed.get(*place).zip(offers.get_mut(*place)) else { continue };
                 let swapped = [package.architecture, architecture];
                 if architecture != package.architecture && !(swapped.contains(&"all") && swapped.contains(&native)) {
                     continue;
                 }
+                let full = offers.len() >= MAX_OFFERS || count >= MAX_ALL;
                 match offers.iter_mut().find(|offer| offer.version == version) {
                     Some(offer) if offer.lists.contains(&number) => {}
                     Some(offer) => offer.lists.push(number),
+                    None if full => beyond = Some("offers too many versions"),
                     None => {
+                        count += 1;
                         let phased = field(stanza, b"Phased-Update-Percentage").and_then(|text| text.parse().ok());
                         offers.push(Offer { version: version.to_owned(), lists: vec![number], phased });
                     }
                 }
             }
         })?;
+        if let Some(detail) = beyond {
+            return Err(Gap::new(GapKind::TooLarge, list.path.clone(), detail));
+        }
     }
     Ok(offers)
 }
@@ -153,5 +173,19 @@ mod tests {
         assert_eq!(chosen(0, &pinned("Package: a\nPin: version 2\nPin-Priority: -1\n")), None);
         assert_eq!(chosen(0, &pinned("Package: a\nPin: version *\nPin-Priority: 99\n")), Some("4"));
         assert_eq!(chosen(1, &pinned("Package: b\nPin: version 1\nPin-Priority: 1000\n")), Some("1"));
+    }
+
+    #[test]
+    fn a_list_that_offers_more_than_any_repository_does_is_refused() {
+        let installed = [Installed { name: "a", architecture: "amd64", version: "1" }];
+        let lists = [list("/m_Packages", false)];
+        let seen = |text: String| {
+            offers(&Recorded::new().file("/m_Packages", text), &lists, &installed, "amd64").map(|all| all[0].len())
+        };
+        let many = |count: usize| (0..count).map(|at| stanza("a", &at.to_string(), "amd64")).collect::<String>();
+        assert_eq!(seen(many(MAX_OFFERS)).unwrap(), MAX_OFFERS);
+        assert_eq!(seen(many(MAX_OFFERS + 1)).unwrap_err().kind, GapKind::TooLarge);
+        assert_eq!(seen(stanza("a", &"1".repeat(MAX_VERSION), "amd64")).unwrap(), 1);
+        assert_eq!(seen(stanza("a", &"1".repeat(MAX_VERSION + 1), "amd64")).unwrap_err().kind, GapKind::TooLarge);
     }
 }
